@@ -1,0 +1,39 @@
+package simple
+
+// Map is a map whose keys and values are of any type (tag 20). It is a list of entries, because the order on the wire
+// is kept and a key may be of a type that a Go map cannot hold.
+type Map []Pair
+
+// Pair is an entry of a Map.
+type Pair struct {
+	Key, Value any
+}
+
+// Get returns the value of a string key. Where the key occurs more than once the last one wins, as with every reader
+// of the protocol. It looks at each entry in turn.
+func (m Map) Get(key string) (value any, ok bool) {
+	for i := len(m) - 1; i >= 0; i-- {
+		if k, isString := m[i].Key.(string); isString && k == key {
+			return m[i].Value, true
+		}
+	}
+	return nil, false
+}
+
+// StringMap is a map of strings to strings (tag 02), its entries in the order on the wire.
+type StringMap []StringPair
+
+// StringPair is an entry of a StringMap.
+type StringPair struct {
+	Key, Value string
+}
+
+// Get returns the value of a key. Where the key occurs more than once the last one wins. It looks at each entry in turn.
+func (m StringMap) Get(key string) (value string, ok bool) {
+	for i := len(m) - 1; i >= 0; i-- {
+		if m[i].Key == key {
+			return m[i].Value, true
+		}
+	}
+	return "", false
+}
