@@ -1,0 +1,65 @@
+# Everything is built into bin/, which git ignores. "make help" lists the targets.
+# A target works from a clean clone with Go, make and a registry of Go modules.
+
+GO        ?= go
+BIN       := bin
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS   := -s -w -X github.com/motand/motand/agent.Version=$(VERSION)
+# Set on the command line: make test TESTFLAGS=-v, make fuzz FUZZTIME=10m
+TESTFLAGS ?=
+TIMEOUT   ?= 10m
+FUZZTIME  ?= 60s
+# The race detector needs cgo, thus a C compiler.
+RACE       = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
+PEER      := tests/peers/motango
+
+.DEFAULT_GOAL := all
+.PHONY: all build run demo test test-deps peers fuzz lint fmt cover clean help
+
+all: build lint test ## build, lint and test
+
+build: ## build bin/motand
+	@mkdir -p $(BIN)
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/motand ./agent/cmd/motand
+
+run: build ## run motand in the foreground on the demo configuration
+	$(BIN)/motand run -c conf/examples/demo.yaml
+
+demo: build ## show what motand does, call by call
+	sh scripts/demo.sh
+
+test: test-deps ## run all tests, with the race detector where there is a C compiler
+	@$(if $(RACE),:,echo 'test: without -race: cgo is off, install a C compiler')
+	$(GO) test $(RACE) -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) ./...
+	@$(MAKE) peers
+	cd $(PEER) && $(GO) test -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) ./...
+
+test-deps: ## install what the tests need (Debian, as root), say what is missing
+	@sh scripts/install-test-deps.sh
+
+peers: ## build bin/motango, motan-go as a peer of the tests
+	@mkdir -p $(BIN)
+	cd $(PEER) && $(GO) build -o ../../../$(BIN)/motango .
+
+fuzz: ## run each fuzz target for FUZZTIME (60s)
+	@GO='$(GO)' sh scripts/fuzz.sh $(FUZZTIME)
+
+lint: ## check the style with golangci-lint
+	@GO='$(GO)' sh scripts/install-tools.sh
+	$(BIN)/tools/golangci-lint run ./...
+
+fmt: ## format all Go files
+	@GO='$(GO)' sh scripts/install-tools.sh
+	$(BIN)/tools/golangci-lint fmt ./...
+
+cover: ## measure test coverage: bin/cover.html
+	@mkdir -p $(BIN)
+	$(GO) test -count=1 -timeout=$(TIMEOUT) -coverpkg=./... -coverprofile=$(BIN)/cover.out ./...
+	$(GO) tool cover -html=$(BIN)/cover.out -o $(BIN)/cover.html
+	@$(GO) tool cover -func=$(BIN)/cover.out | tail -n 1
+
+clean: ## remove bin/
+	rm -rf $(BIN)
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

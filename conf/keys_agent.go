@@ -1,0 +1,111 @@
+package conf
+
+// topKeys are the sections and the keys beside them.
+func topKeys() []Key {
+	top := []string{""}
+	return []Key{
+		{Name: sectionAgent, Sections: top, Type: Mapping, Since: motanGo, Description: "the agent: ports, files, limits"},
+		{Name: sectionClient, Sections: top, Type: Mapping, NoEffect: true, Since: motanGo, Description: "read by motan-go's client library only"},
+		{Name: sectionServer, Sections: top, Type: Mapping, NoEffect: true, Since: motanGo, Description: "read by motan-go's server library only"},
+		{Name: sectionRegistry, Sections: top, Type: Mapping, Since: motanGo, Description: "registries by id"},
+		{Name: sectionBasicRefer, Sections: top, Type: Mapping, Since: motanGo, Description: "what refers and http-clients inherit, by id"},
+		{Name: sectionRefer, Sections: top, Type: Mapping, Since: motanGo, Description: "services that local programs call, by id"},
+		{Name: sectionBasicService, Sections: top, Type: Mapping, Since: motanGo, Description: "what services inherit, by id"},
+		{Name: sectionService, Sections: top, Type: Mapping, Since: motanGo, Description: "local services that are exported, by id"},
+		{Name: sectionHTTPClient, Sections: top, Type: Mapping, Since: motanGo, Description: "domains whose HTTP requests become calls, by id"},
+		{Name: sectionLocations, Sections: top, Type: Mapping, Since: motanGo, Description: "lists of location rules by domain"},
+		{Name: sectionHTTPService, Sections: top, Type: Mapping, Since: motanGo, Description: "URLs of methods by id of the service and name of the method"},
+		{Name: sectionMetrics, Sections: top, Type: Mapping, Since: motanGo, Description: "where metrics are sent"},
+		{Name: sectionSwitcher, Sections: top, Type: Mapping, Since: motanGo, Description: "booleans by name"},
+		{Name: sectionSwitchers, Sections: top, Type: Mapping, Since: motanGo, Description: "booleans by name; wins over switcher"},
+		{Name: sectionDynamic, Sections: top, Type: Mapping, Since: motanGo, Description: "values of ${name} placeholders, one each or by pool"},
+		{Name: sectionImportRefer, Sections: top, Type: Items, Since: motanGo, Description: "names of files of services/ to merge (folder form, applications/ only)"},
+		{Name: sectionImportHTTP, Sections: top, Type: Items, Since: motanGo, Description: "names of files of http/location/ to merge (folder form)"},
+		{Name: "envMetaPrefix", Sections: top, Type: String, Default: "META_", Since: motanGo, Description: "environment variables that begin with it are static metadata"},
+		{Name: "metaCacheExpireSecond", Sections: top, Type: Int, Unit: "s", Default: "3", Min: 1, Since: motanGo, Description: "how long dynamic metadata of an endpoint is kept"},
+	}
+}
+
+// agentKeys are the keys of motan-agent.
+func agentKeys() []Key {
+	keys := append(listenKeys(), logKeys()...)
+	keys = append(keys, ourAgentKeys()...)
+	keys = append(
+		keys,
+		Key{Name: "application", Type: String, Description: "name of this agent: its group in the registry and the default M_s; default the group, else default_agent_group"},
+		Key{Name: "group", Type: String, Description: "used where application is not written"},
+		Key{Name: "path", Type: String, Description: "path of the agent's own node; default the application"},
+		Key{Name: "protocol", Type: String, Description: "protocol of the agent's own node"},
+		Key{Name: "registry", Type: List, Description: "ids of the registries where the agent shows itself and takes commands"},
+		Key{Name: "pidfile", Type: String, Default: "./agent.pid", Description: "file with the process id"},
+		Key{Name: "runtime_dir", Type: String, Default: "./agent_runtime", Description: "folder of the files status and registry.snap"},
+		Key{Name: "snapshot_dir", Type: String, Default: "./snapshot", Description: "folder of the lists of nodes that are kept for local programs"},
+		Key{Name: "processPoolSize", Type: Int, Default: "50000", Min: 1, NoEffect: true, Description: "motan-go's pool of workers; calls need none here"},
+		Key{Name: "motanEpAsyncInit", Type: Bool, Default: "true", Description: "default of asyncInitConnection"},
+		Key{Name: "initClusterTimeout", Type: Int, Unit: "ms", Default: "10000", Description: "how long the start waits for the nodes of the refers"},
+		Key{Name: "maxContentLength", Type: Int, Unit: "bytes", Default: "10485760", Min: 1, Description: "limit of the metadata and of the body of a frame, each"},
+		Key{Name: "defaultFilter", Type: List, Max: maxFilters, Description: "filters of all refers and services, unless disableDefaultFilter names them"},
+		Key{Name: "globalFilter", Type: List, Max: maxFilters, Description: "filters of all refers and services, unless disableGlobalFilter names them"},
+	)
+	return inSections(keys, sectionAgent)
+}
+
+func listenKeys() []Key {
+	return []Key{
+		{Name: "port", Type: Port, Default: "9981", Description: "Motan calls of local programs; the flag -port wins"},
+		{Name: "eport", Type: Port, Default: "9982", Description: "where services without export are exported; the flag -eport wins"},
+		{Name: "hport", Type: Port, Default: "9983", Description: "HTTP requests of local programs; the flag -hport wins"},
+		{Name: "mport", Type: Port, Default: "8002", Description: "management; the flag -mport wins, then the environment variable mport"},
+		{Name: "host", Type: String, Default: "127.0.0.1", Description: "address of the listeners port and hport; 0.0.0.0 for all"},
+		{Name: "unixSock", Type: String, Description: "unix socket instead of port"},
+		{Name: "managementUnixSock", Type: String, Description: "unix socket instead of mport"},
+		{Name: "managementPortRange", Type: String, Description: "first-last: the first free one instead of mport"},
+		{Name: "httpProxyUnixSock", Type: String, Description: "unix socket instead of hport"},
+		{Name: "httpProxyEnable", Type: Bool, Default: "false", Description: "listen on hport"},
+		{Name: "httpProxyKeepalive", Type: Bool, Default: "true", Description: "keep HTTP connections of local programs"},
+		{Name: "httpProxyKeepaliveTimeout", Type: Int, Unit: "ms", Default: "5000", Description: "how long such a connection may be idle"},
+		{Name: "httpProxyTimeout", Type: Int, Unit: "ms", Default: "5000", Min: 1, Description: "dial, read and write of plain HTTP requests that leave the agent"},
+		{Name: "httpProxyDefaultDomain", Type: String, Description: "domain of requests whose Host is no http-client"},
+		{Name: "httpProxyMaxRequestBodySize", Type: Int, Unit: "bytes", Default: "2147483647", Min: 1, Description: "limit of a request that is proxied as HTTP"},
+	}
+}
+
+func logKeys() []Key {
+	levels := []string{"trace", "debug", "info", "warn", "error", "dpanic", "panic", "fatal"}
+	return []Key{
+		{Name: "log_dir", Type: String, Default: ".", Description: "folder of the log files, or stdout for the standard error; the flag -log_dir wins"},
+		{Name: "log_level", Type: String, Default: "info", Values: levels, Description: "what is logged"},
+		{Name: "log_async", Type: Bool, Default: "true", Description: "write the log behind a buffer"},
+		{Name: "log_buffer_size", Type: Int, Default: "5000", Min: 1, Description: "entries in that buffer"},
+		{Name: "log_structured", Type: Bool, Default: "false", Description: "JSON instead of text"},
+		{Name: "rotate_per_hour", Type: Bool, Default: "true", Description: "a file per hour"},
+		{Name: "log_filter_caller", Type: Bool, Default: "false", Description: "leave the caller's place out of the log"},
+	}
+}
+
+// ourAgentKeys are those that motan-go lacks.
+func ourAgentKeys() []Key {
+	return []Key{
+		{Name: "managementHost", Type: String, Default: "127.0.0.1", Since: motand, Description: "address of the management listener; 0.0.0.0 for all"},
+		{Name: "gracePeriod", Type: Int, Unit: "ms", Default: "10000", Since: motand, Description: "how long calls in flight may take after SIGTERM"},
+		{Name: "propagationDelay", Type: Int, Unit: "ms", Default: "3000", Since: motand, Description: "wait between withdrawal from the registry and ceasing to accept"},
+		{Name: "frameTimeout", Type: Int, Unit: "ms", Default: "10000", Min: 1, Since: motand, Description: "a frame that has begun must be whole within it"},
+		{Name: "maxConnections", Type: Int, Default: "20000", Min: 1, Since: motand, Description: "connections per listener"},
+		{Name: "strictGroup", Type: Bool, Default: "false", Since: motand, Description: "refuse a call that names another group than the only refer of its service"},
+		{Name: "accessLog", Type: String, Since: motand, Description: "a file, stdout or off; default beside the log"},
+		{Name: "httpMaxBodySize", Type: Int, Unit: "bytes", Min: 1, Since: motand, Description: "limit of the body of an HTTP request that becomes a call; default maxContentLength"},
+	}
+}
+
+// inSections puts keys that name no section or origin of their own into the given ones and motan-go's.
+func inSections(keys []Key, sections ...string) []Key {
+	for i := range keys {
+		if keys[i].Sections == nil {
+			keys[i].Sections = sections
+		}
+		if keys[i].Since == "" {
+			keys[i].Since = motanGo
+		}
+	}
+	return keys
+}

@@ -1,0 +1,113 @@
+package conf
+
+// entrySections hold entries whose unknown keys are carried as parameters; callSections are those of the calling
+// side, serveSections those of the serving one.
+var (
+	callSections  = []string{sectionRefer, sectionBasicRefer, sectionHTTPClient}
+	serveSections = []string{sectionService, sectionBasicService}
+	entrySections = []string{sectionRefer, sectionBasicRefer, sectionHTTPClient, sectionService, sectionBasicService}
+)
+
+// entryKeys are the keys that both sides read.
+func entryKeys() []Key {
+	return inSections([]Key{
+		{Name: "path", Type: String, Description: "name of the service"},
+		{Name: "group", Type: List, Description: "group; several make an entry each"},
+		{Name: "version", Type: String, Description: "version of the service; refers without one have 1.0"},
+		{Name: "host", Type: String, Description: "host of a fixed address"},
+		{Name: "port", Type: Port, Description: "port of a fixed address"},
+		{Name: "registry", Type: List, Description: "ids of registries; default the only one"},
+		{Name: "application", Type: String, Description: "application; default that of the agent"},
+		{Name: "module", Type: String, Description: "module, M_mdu"},
+		{Name: "requestTimeout", Type: Int, Unit: "ms", Default: "1000", Min: 1, Method: true, Description: "time for a call"},
+		{Name: "minRequestTimeout", Type: Int, Unit: "ms", Method: true, Description: "the least that a caller's M_tmo may ask for; default half of requestTimeout"},
+		{Name: "maxRequestTimeout", Type: Int, Unit: "ms", Method: true, Description: "the most that a caller's M_tmo may ask for; default twice requestTimeout"},
+		{Name: "serialization", Type: String, Default: "simple", Description: "serialization of bodies"},
+		{Name: "filter", Type: List, Max: maxFilters, Description: "filters, outermost first"},
+		{Name: "disableDefaultFilter", Type: List, Max: maxFilters, Description: "filters of the agent's defaultFilter that do not apply here"},
+		{Name: "disableGlobalFilter", Type: List, Max: maxFilters, Description: "filters of the agent's globalFilter that do not apply here"},
+		{Name: "mingzSize", Type: Int, Unit: "bytes", Default: "0", Description: "bodies of more bytes are compressed; 0 is never"},
+		{Name: "connectTimeout", Type: Int, Unit: "ms", Default: "1000", Description: "time for a dial"},
+		{Name: "clientConnection", Type: Int, Default: "3", Min: 1, Max: 1024, Description: "connections per endpoint"},
+		{Name: "lazyInit", Type: Bool, Default: "false", Description: "connect at the first call"},
+		{Name: "asyncInitConnection", Type: Bool, Description: "connect in the background; default motanEpAsyncInit"},
+		{Name: "keepaliveInterval", Type: Int, Unit: "ms", Default: "1000", Min: 1, Description: "between heartbeats to an endpoint that is out"},
+		{Name: "maxContentLength", Type: Int, Unit: "bytes", Default: "10485760", Min: 1, Description: "limit of an answer"},
+		{Name: "registerMeta", Type: Bool, Default: "false", Description: "put static metadata into the registered node"},
+		{Name: "dynamicMeta", Type: Bool, Default: "true", Description: "ask endpoints for their metadata"},
+		{Name: "check", Type: Bool, Default: "true", Description: "whether the entry counts in /registry/status"},
+		{Name: "nodeType", Type: String, Description: "carried in the node's URL"},
+		{Name: "domain", Type: String, Description: "HTTP domain"},
+		{Name: "ref", Type: String, NoEffect: true, Description: "read by motan-go's server library only"},
+		{Name: "maxClientConnection", Type: Int, NoEffect: true, Description: "never read; clientConnection is the number of connections"},
+		{Name: "minClientConnection", Type: Int, NoEffect: true, Description: "never read; clientConnection is the number of connections"},
+	}, entrySections...)
+}
+
+// callKeys are those of refers and http-clients.
+func callKeys() []Key {
+	keys := []Key{
+		{Name: "protocol", Type: String, Default: "motan2", Description: "protocol of the endpoints"},
+		{Name: "basicRefer", Type: String, Sections: []string{sectionRefer, sectionHTTPClient}, Description: "id of a basicRefer to inherit from"},
+		{Name: "retries", Type: Int, Default: "0", Max: 100, Method: true, Description: "attempts after the first"},
+		{Name: "haStrategy", Type: String, Default: "failover", Description: "what is done about failures"},
+		{Name: "loadbalance", Type: String, Default: "random", Description: "how an endpoint is picked"},
+		{Name: "mixGroups", Type: List, Description: "further groups whose nodes are merged in"},
+		{Name: "connectRetryInterval", Type: Int, Unit: "ms", Default: "60000", Min: 1, Description: "between attempts to connect to an endpoint that never answered"},
+		{Name: "errorCountThreshold", Type: Int, Default: "10", Min: -1, Description: "consecutive failures that put an endpoint out; not above 0 is never"},
+		{Name: "weightRefreshPeriodSecond", Type: Int, Unit: "s", Default: "3", Min: 1, Description: "how often wrr asks for weights"},
+		{Name: "consistentHashKey.partSize", Type: Int, Description: "parts of the ring; default 5n+271 for n endpoints"},
+		{Name: "consistentHashKey.load", Type: Float, Default: "1.1", Description: "load of an endpoint over the mean, at most"},
+		{Name: "consistentHashKey.replica", Type: Int, Description: "points of an endpoint on the ring; default 20, or 10 from 100 endpoints"},
+		{Name: "backupRequestDelayTime", Type: Int, Unit: "ms", Default: "0", Method: true, Description: "wait before the second attempt; 0 follows backupRequestDelayRatio"},
+		{Name: "backupRequestDelayRatio", Type: Int, Unit: "%", Default: "90", Min: 1, Max: 100, Method: true, Description: "percentile of the answer times after which a second attempt is made"},
+		{Name: "backupRequestMaxRetryRatio", Type: Int, Unit: "%", Default: "15", Min: 1, Max: 100, Method: true, Description: "second attempts per 100 calls, at most"},
+		{Name: "backupRequestInitDelayTime", Type: Int, Unit: "ms", Default: "0", Method: true, Description: "wait while no percentile is known; 0 is no second attempt"},
+		{Name: "preload", Type: List, Sections: []string{sectionHTTPClient}, Description: "services whose nodes are watched from the start"},
+	}
+	return inSections(keys, callSections...)
+}
+
+// serveKeys are those of services.
+func serveKeys() []Key {
+	methods := []string{"GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"}
+	keys := []Key{
+		{Name: "protocol", Type: String, Description: "comes from export"},
+		{Name: "basicService", Type: String, Sections: []string{sectionService}, Description: "id of a basicService to inherit from"},
+		{Name: "export", Type: String, Description: "protocol:port or port where the service is offered; default motan2 and eport"},
+		{Name: "proxy", Type: String, Description: "protocol:port of the local provider"},
+		{Name: "proxy.host", Type: String, Default: "127.0.0.1", Description: "host of the local provider, or unix:///path"},
+		{Name: "provider", Type: String, Description: "how the local provider is called; default the protocol of proxy"},
+		{Name: "retries", Type: Int, Default: "0", Max: 100, Method: true, Description: "carried for callers"},
+		{Name: "connectRetryInterval", Type: Int, Unit: "ms", Default: "5000", Min: 1, Description: "between attempts to connect to the local provider"},
+		{Name: "errorCountThreshold", Type: Int, Default: "0", Min: -1, Description: "consecutive failures that put the local provider out; not above 0 is never"},
+		{Name: "proxyAddress", Type: String, Description: "host:port or unix:///path of the local web server"},
+		{Name: "proxySchema", Type: String, Default: "http", Values: []string{"http", "https"}, Description: "scheme of the local web server"},
+		{Name: "keepaliveTimeout", Type: Int, Unit: "ms", Default: "0", Description: "age of a connection to the local web server at which it is closed; 0 is none"},
+		{Name: "idleConnectionTimeout", Type: Int, Unit: "ms", Default: "5000", Description: "how long such a connection may be idle"},
+		{Name: "maxConnections", Type: Int, Default: "1024", Min: 1, Description: "connections to the local web server"},
+		{Name: "enableRewrite", Type: Bool, Default: "true", Description: "rewrite paths by http-locations; then a location must match"},
+		{Name: "enableHttpException", Type: Bool, Default: "false", Description: "a status of 400 and more is an exception"},
+		{Name: "HTTP_REQUEST_METHOD", Type: String, Default: "GET", Values: methods, Description: "verb of calls that name none"},
+		{Name: "URL_FORMAT", Type: String, Description: "URL with at most one %s for the method"},
+		{Name: "CGI_HOST", Type: String, Default: "127.0.0.1", Description: "host of the FastCGI server"},
+		{Name: "CGI_PORT", Type: Port, Default: "9000", Description: "port of the FastCGI server"},
+		{Name: "CGI_REQUEST_METHOD", Type: String, Default: "GET", Values: methods, Description: "verb told to the script"},
+		{Name: "CGI_SCRIPT_FILENAME", Type: String, Description: "script"},
+		{Name: "CGI_DOCUMENT_ROOT", Type: String, Description: "folder of the scripts"},
+	}
+	return inSections(keys, serveSections...)
+}
+
+// filterKeys are those that filters read from an entry's parameters.
+func filterKeys() []Key {
+	return inSections([]Key{
+		{Name: "rateLimit", Type: Float, Unit: "calls/s", Description: "calls per second; rateLimit.<method> for one method"},
+		{Name: "capacity", Type: Int, Min: 1, Method: true, Description: "burst of rateLimit; default twice the rate, 1000 to 5000"},
+		{Name: "circuitBreaker.requestThreshold", Type: Int, Default: "20", Min: 1, Description: "calls in 10 s below which the breaker stays closed"},
+		{Name: "circuitBreaker.sleepWindow", Type: Int, Unit: "ms", Default: "5000", Min: 1, Description: "how long the breaker stays open before it tries a call"},
+		{Name: "circuitBreaker.errorPercent", Type: Int, Unit: "%", Default: "50", Min: 1, Max: 100, Description: "failures that open the breaker"},
+		{Name: "circuitBreaker.maxConcurrent", Type: Int, Default: "5000", Min: 1, Description: "calls at once"},
+		{Name: "circuitBreaker.bizException", Type: Bool, Default: "true", Description: "exceptions of the service count as failures"},
+	}, entrySections...)
+}

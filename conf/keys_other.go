@@ -1,0 +1,46 @@
+package conf
+
+// registryKeys are the keys of motan-registry.
+func registryKeys() []Key {
+	return inSections([]Key{
+		{Name: "protocol", Type: String, Description: "kind of registry"},
+		{Name: "host", Type: String, Description: "host; address is not read where host and port are written"},
+		{Name: "port", Type: Port, Description: "port"},
+		{Name: "address", Type: List, Description: "host:port, several; direct takes unix:///path too"},
+		{Name: "group", Type: String, Description: "direct: group of the nodes instead of the refer's"},
+		{Name: "path", Type: String, Description: "file: the file with the nodes"},
+		{Name: "file", Type: String, Since: motand, Description: "the same as path"},
+		{Name: "application", Type: String, Description: "carried"},
+		{Name: "registrySessionTimeout", Type: Int, Unit: "s", Default: "30", Min: 1, Description: "session with the registry, 4 to 60 s; 1000 and more are read as milliseconds"},
+		{Name: "requestTimeout", Type: Int, Unit: "ms", Default: "5000", Min: 1, Description: "time for a request to the registry"},
+		{Name: "connectTimeout", Type: Int, Unit: "ms", Default: "1000", Min: 1, Description: "time for a dial"},
+		{Name: "proxyRegistry", Type: String, Description: "mesh: protocol://host:port of the registry behind the other agent"},
+		{Name: "auth", Type: String, Since: motand, Description: "zookeeper: user:password"},
+		{Name: "registryRetryPeriod", Type: Int, NoEffect: true, Description: "never read"},
+		{Name: "ref", Type: String, NoEffect: true, Description: "never read"},
+	}, sectionRegistry)
+}
+
+// otherKeys are those of the smaller sections. Those of metrics are read without regard to case.
+func otherKeys() []Key {
+	keys := inSections([]Key{
+		{Name: "match", Type: String, Description: "path, prefix or regular expression"},
+		{Name: "type", Type: String, Default: "start", Values: []string{"exact", "start", "regexp", "iregexp"}, Description: "how match is read"},
+		{Name: "upstream", Type: String, Description: "service that is called"},
+		{Name: "rewriteRules", Type: Items, Description: "texts of four words: [!]type condition pattern replacement"},
+	}, sectionLocations)
+	keys = append(keys, inSections([]Key{
+		{Name: "URL_FORMAT", Type: String, Description: "URL with at most one %s for the method"},
+		{Name: "HTTP_REQUEST_METHOD", Type: String, Default: "GET", Values: []string{"GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"}, Description: "verb"},
+	}, sectionHTTPService)...)
+	keys = append(keys, inSections([]Key{
+		{Name: "period", Type: Int, Unit: "s", Default: "5", Min: 1, Max: 3600, Description: "how often metrics are sent"},
+		{Name: "processor", Type: Int, Default: "1", Min: 1, Description: "motan-go's goroutines for metrics; not needed here"},
+		{Name: "graphite", Type: Items, Description: "receivers: name, host, port"},
+	}, sectionMetrics)...)
+	return append(keys, inSections([]Key{
+		{Name: "name", Type: String, Description: "name of the receiver"},
+		{Name: "host", Type: String, Description: "host"},
+		{Name: "port", Type: Port, Description: "UDP port"},
+	}, sectionGraphite)...)
+}

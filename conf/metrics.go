@@ -1,0 +1,83 @@
+package conf
+
+import (
+	"strings"
+	"time"
+)
+
+// Metrics is the section metrics.
+type Metrics struct {
+	Position
+	Period    time.Duration // seconds in the file, default 5 s
+	Processor int           // read for compatibility, default 1
+	Graphite  []Graphite
+}
+
+// Graphite is a receiver of the metrics over UDP.
+type Graphite struct {
+	Position
+	Name string
+	Host string
+	Port int
+}
+
+// readMetrics reads metrics and the switchers.
+func (c *checker) readMetrics() {
+	p, ok := c.section(sectionMetrics)
+	m := &c.cfg.Metrics
+	m.Position = p.at
+	var n *node
+	if ok {
+		n = p.value
+	}
+	v := c.read(source{section: sectionMetrics, path: sectionMetrics, owner: sectionMetrics, strict: true, fold: true}, n)
+	m.Period = v.duration("period")
+	m.Processor = v.int("processor")
+	if n == nil {
+		return
+	}
+	for _, p := range n.pairs {
+		if !strings.EqualFold(p.key, "graphite") || p.value.null() {
+			continue
+		}
+		if p.value.kind != listNode {
+			c.f.errorf(p.value.at, sectionGraphite, "%s must be a list of name, host and port; got %s", p.key, p.value.describe())
+			continue
+		}
+		for _, item := range p.value.items {
+			m.Graphite = append(m.Graphite, c.graphite(item))
+		}
+	}
+}
+
+func (c *checker) graphite(n *node) Graphite {
+	v := c.read(source{section: sectionGraphite, path: sectionGraphite, owner: "a receiver of metrics", strict: true, fold: true}, n)
+	g := Graphite{Position: n.at, Name: v.text("name"), Host: v.text("host"), Port: v.int("port")}
+	if n.kind == mapNode && (!validHost(g.Host) || g.Port == 0) {
+		c.f.errorf(n.at, sectionGraphite, "a receiver of metrics needs host and port, such as Host: 127.0.0.1 and Port: 3333")
+	}
+	return g
+}
+
+// readSwitchers reads both sections; switchers wins, as in motan-go.
+func (c *checker) readSwitchers() {
+	seen := map[string]Position{}
+	for _, section := range []string{sectionSwitchers, sectionSwitcher} {
+		p, ok := c.section(section)
+		if !ok {
+			continue
+		}
+		for _, s := range p.value.pairs {
+			if s.value.null() {
+				continue
+			}
+			text, ok := c.scalar(source{section: section, path: section}, Key{Name: s.key, Type: Bool}, s)
+			if first, twice := seen[s.key]; twice {
+				c.f.warnf(s.at, section+"."+s.key, "switcher %s is already set at %s, which counts", quote(s.key), first)
+			} else if ok {
+				seen[s.key] = s.at
+				c.cfg.Switchers = append(c.cfg.Switchers, Switcher{Position: s.at, Name: s.key, On: text == "true"})
+			}
+		}
+	}
+}

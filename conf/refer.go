@@ -1,0 +1,96 @@
+package conf
+
+import (
+	"maps"
+	"strings"
+	"time"
+)
+
+// Refer is one group of one entry of motan-refer: a service that local programs call through the agent.
+type Refer struct {
+	Entry
+	HAStrategy    string   // failover (default) or backupRequest
+	LoadBalance   string   // random (default), roundrobin, wrr, consistentHashKey
+	MixGroups     []string // further groups that are merged into this one
+	WeightRefresh time.Duration
+	Backup        BackupRequest
+}
+
+// readRefers reads motan-refer with what it inherits from motan-basicRefer.
+func (c *checker) readRefers(basics map[string]entry) {
+	for _, e := range c.entries(sectionRefer, "refer", basics, "basicRefer") {
+		r := c.referOf(sectionRefer, e)
+		if r.Path == "" {
+			c.f.errorf(e.at, sectionRefer+"."+e.id, "%s has no path; add path: and the name of the service", e.owner)
+		}
+		groups := r.split("")
+		if !c.fits(sectionRefer, e.at, len(c.cfg.Refers)+len(groups)) {
+			return
+		}
+		for _, one := range groups {
+			further := r
+			further.Entry = one
+			c.cfg.Refers = append(c.cfg.Refers, &further)
+		}
+	}
+	c.suffixedRefers()
+}
+
+// referOf fills what refers and http-clients have in common.
+func (c *checker) referOf(section string, e entry) Refer {
+	v, path := e.values, section+"."+e.id
+	r := Refer{
+		Entry:         c.entryOf(section, e),
+		HAStrategy:    c.oneOf(e, path, "haStrategy", "haStrategy", c.known.HAStrategies),
+		LoadBalance:   c.oneOf(e, path, "loadbalance", "loadbalance", c.known.LoadBalances),
+		MixGroups:     v.list("mixGroups"),
+		WeightRefresh: v.duration("weightRefreshPeriodSecond"),
+		Backup:        c.methodOf(v, path, "").Backup,
+	}
+	c.oneOf(e, path, "protocol", "protocol", c.known.Protocols)
+	switch r.Protocol {
+	case "motanV1Compatible":
+		r.Protocol = "motan"
+	case "cedrus":
+		r.Protocol = "motan2"
+	}
+	c.callable(path, r.Registries)
+	if strings.Contains(r.Group, "${"+idcPlaceholder+"}") && c.opts.IDC == "" {
+		c.f.warnf(v.set["group"].at, path+".group", "%s: the group has ${idc}, but no -idc is given", e.owner)
+	}
+	return r
+}
+
+// suffixedRefers adds, for MESH_MULTI_SUB_GROUP_SUFFIX, each refer once more with its group and the suffix.
+func (c *checker) suffixedRefers() {
+	suffix := c.opts.Getenv("MESH_MULTI_SUB_GROUP_SUFFIX")
+	if suffix == "" {
+		return
+	}
+	have := map[string]bool{}
+	for _, r := range c.cfg.Refers {
+		have[r.identity()] = true
+	}
+	for _, r := range c.cfg.Refers {
+		if strings.HasSuffix(r.Group, suffix) {
+			continue
+		}
+		further := *r
+		further.Group += suffix
+		further.ID = "auto_" + r.ID + further.Group
+		further.Params = maps.Clone(r.Params)
+		if !have[further.identity()] {
+			have[further.identity()] = true
+			c.cfg.Refers = append(c.cfg.Refers, &further)
+		}
+	}
+}
+
+// identity is what calls are told apart by.
+func (r *Refer) identity() string {
+	version := r.Version
+	if version == "" {
+		version = "1.0"
+	}
+	return strings.Join([]string{r.Group, version, r.Protocol, r.Path}, "\x00")
+}

@@ -1,0 +1,85 @@
+package filters
+
+import (
+	"fmt"
+
+	"github.com/motand/motand/agent/metrics"
+	"github.com/motand/motand/motan"
+)
+
+// The roles of a [Settings], as motan-go's access log names them.
+const (
+	ClientAgent = "client-agent" // calls that a local program makes
+	ServerAgent = "server-agent" // calls to a service that is exported here
+)
+
+// Settings is what a filter is made of: the section of the configuration that it stands in,
+// and what all filters share.
+type Settings struct {
+	Role        string // ClientAgent or ServerAgent
+	Application string
+	Group       string
+	Service     string
+	Params      map[string]string // every key of the section as text; read only
+
+	// WholeCall means that an endpoint filter stands around the cluster: it sees a call once,
+	// with the time over all attempts and the node that was tried last.
+	WholeCall bool
+
+	Metrics   *metrics.Registry // wanted by metrics and clusterMetrics
+	AccessLog *AccessLogger     // nil when no access log is written
+}
+
+// check refuses a role that no line and no metric has.
+func (s *Settings) check(filter string) error {
+	if s.Role != ClientAgent && s.Role != ServerAgent {
+		return fmt.Errorf("filters: %s: role is %q, must be %s or %s", filter, s.Role, ClientAgent, ServerAgent)
+	}
+	return nil
+}
+
+// Constructor makes a filter for one section of the configuration. Its error tells which
+// setting is wrong, and what would be right.
+type Constructor func(Settings) (motan.Filter, error)
+
+// Position is where a filter stands.
+type Position uint8
+
+const (
+	// Endpoint is around each attempt; where we export the service, around the one.
+	Endpoint Position = iota
+	// Cluster is around the cluster, once for each call; nothing stands there on the server side.
+	Cluster
+)
+
+// String is the name of the position in messages.
+func (p Position) String() string {
+	if p == Cluster {
+		return "cluster"
+	}
+	return "endpoint"
+}
+
+// Entry is a filter that a configuration can name.
+type Entry struct {
+	Position Position
+	Index    int // the lower one is the outer one, as in motan-go
+	New      Constructor
+}
+
+// Table returns every filter by the name that a configuration gives it. The map is the
+// caller's: whoever has filters of his own adds them.
+func Table() map[string]Entry {
+	return map[string]Entry{
+		"accessLog":        {Endpoint, 1, NewAccessLog},
+		"clusterAccessLog": {Cluster, 1, NewClusterAccessLog},
+		"metrics":          {Endpoint, 2, NewMetrics},
+		"clusterMetrics":   {Cluster, 5, NewClusterMetrics},
+	}
+}
+
+// Known tells whether [Table] has a filter of that name.
+func Known(name string) bool {
+	_, ok := Table()[name]
+	return ok
+}
