@@ -1,0 +1,284 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/motand/motand/agent/cluster"
+	"github.com/motand/motand/conf"
+	"github.com/motand/motand/httpbridge"
+	"github.com/motand/motand/motan"
+	"github.com/motand/motand/registry"
+)
+
+// Version is the version of this build; the linker sets it.
+var Version = "dev"
+
+// Agent is a running motand.
+type Agent struct {
+	log        *slog.Logger
+	compiler   *compiler
+	snapshot   *snapshot
+	listeners  *listeners
+	announcer  *announcer
+	management *management
+	closeLogs  []func() error
+
+	routes   atomic.Pointer[routes]
+	exports  atomic.Pointer[exports]
+	inbound  *inbound
+	motanIn  *motan.Server
+	exportIn *motan.Server
+	httpIn   *httpbridge.Server // nil where HTTP is switched off
+
+	started  time.Time
+	stopping atomic.Bool
+	cancel   context.CancelFunc
+	serving  sync.WaitGroup
+	failed   chan error // of listeners that ended by themselves
+}
+
+// New compiles c and opens every listener. Nothing is served and nobody is told before Run.
+// On an error nothing stays open; a *ListenError says that an address could not be had.
+func New(c *conf.Config, x Extensions) (*Agent, error) {
+	a := &Agent{failed: make(chan error, 1), started: time.Now()}
+	if err := a.build(c, x); err != nil {
+		a.free()
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *Agent) build(c *conf.Config, x Extensions) error {
+	logs, err := openLogs(c)
+	if err != nil {
+		return err
+	}
+	a.log = logs.log
+	a.closeLogs = logs.close
+	ip := c.Agent.LocalIP
+	if ip == "" {
+		ip = localIP()
+	}
+	a.compiler = &compiler{
+		extensions: x, pool: new(cluster.Pool), metrics: newMetrics(), accessLog: logs.access,
+		local: new(registry.Local), localIP: ip, log: a.log,
+	}
+	if a.snapshot, err = a.compiler.compile(c); err != nil {
+		return err
+	}
+	if a.listeners, err = listen(c, a.snapshot.ports); err != nil {
+		return err
+	}
+	a.routes.Store(a.snapshot.routes)
+	a.exports.Store(a.snapshot.exports)
+	a.inbound = &inbound{exports: &a.exports}
+	a.motanIn = a.motanServer(&c.Agent, &outbound{routes: &a.routes, motan: true})
+	a.exportIn = a.motanServer(&c.Agent, a.inbound)
+	if len(a.listeners.http) > 0 {
+		a.httpIn = &httpbridge.Server{
+			Handler:        &outbound{routes: &a.routes},
+			MaxBodySize:    c.Agent.HTTPMaxBodyBytes,
+			MaxConnections: c.Agent.MaxConnections,
+			Logger:         a.log,
+		}
+	}
+	a.announcer = newAnnouncer(a.compiler, a.snapshot)
+	a.management = newManagement(a)
+	a.observe()
+	return nil
+}
+
+func (a *Agent) motanServer(c *conf.Agent, h motan.Handler) *motan.Server {
+	return &motan.Server{
+		Handler:          h,
+		MaxContentLength: c.MaxContentLength,
+		FrameTimeout:     c.FrameTimeout,
+		MaxConns:         c.MaxConnections,
+		Logger:           a.log,
+	}
+}
+
+// Run serves until ctx ends, then withdraws, drains and returns nil: everything that was
+// accepted has been answered, or the grace period was over. force ends the draining at once.
+func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
+	c := &a.snapshot.config.Agent
+	inner, cancel := context.WithCancel(context.Background())
+	a.cancel = cancel
+	defer a.free()
+	if err := a.begin(inner); err != nil {
+		return err
+	}
+	if err := writePID(c.PIDFile); err != nil {
+		return err
+	}
+	defer removePID(c.PIDFile)
+	a.log.Info("agent: serving", "version", Version, "motan", addrs(a.listeners.motan), "http", addrs(a.listeners.http),
+		"management", a.listeners.management.Addr().String(), "export", a.snapshot.ports,
+		"refers", len(a.snapshot.all), "services", len(a.snapshot.services))
+	var failure error
+	select {
+	case <-ctx.Done():
+	case failure = <-a.failed:
+	}
+	a.drain(force)
+	return failure
+}
+
+// begin takes the snapshot into use and serves.
+func (a *Agent) begin(ctx context.Context) error {
+	if a.compiler.accessLog != nil {
+		a.compiler.accessLog.Start()
+	}
+	if err := a.snapshot.start(ctx); err != nil {
+		return err
+	}
+	a.serve("management", a.listeners.management, a.management.serve)
+	for port, l := range a.listeners.exports {
+		a.serve("export "+strconv.Itoa(port), l, a.exportIn.Serve)
+	}
+	if err := a.announcer.start(ctx); err != nil {
+		return err
+	}
+	for _, l := range a.listeners.http {
+		a.serve("http", l, a.httpIn.Serve)
+	}
+	for _, l := range a.listeners.motan {
+		a.serve("motan", l, a.motanIn.Serve)
+	}
+	return nil
+}
+
+// serve runs a listener on a goroutine of its own; it ends when its server is shut down.
+func (a *Agent) serve(name string, l net.Listener, serve func(net.Listener) error) {
+	a.serving.Add(1)
+	go func() {
+		defer a.serving.Done()
+		err := serve(l)
+		if err != nil && !a.stopping.Load() {
+			select {
+			case a.failed <- fmt.Errorf("agent: %s listener ended: %w", name, err):
+			default:
+			}
+		}
+	}()
+}
+
+// drain ends service without losing a call: first nobody finds us, then nobody new gets in,
+// then what is in flight is finished.
+func (a *Agent) drain(force <-chan struct{}) {
+	c := &a.snapshot.config.Agent
+	a.stopping.Store(true)
+	a.log.Info("agent: stopping", "grace", c.GracePeriod)
+	seen := a.announcer.withdraw()
+	ctx, cancel := context.WithTimeout(context.Background(), c.PropagationDelay+c.GracePeriod)
+	defer cancel()
+	stopped := make(chan struct{})
+	go func() { // ends with this drain
+		select {
+		case <-force:
+			cancel()
+		case <-stopped:
+		}
+	}()
+	if seen {
+		select {
+		case <-time.After(c.PropagationDelay): //nolint:forbidigo // once, at the end
+		case <-ctx.Done():
+		}
+	}
+	var wait sync.WaitGroup
+	stop := func(name string, shutdown func(context.Context) error) {
+		wait.Go(func() {
+			if err := shutdown(ctx); err != nil {
+				a.log.Warn("agent: calls were cut off at the end of the grace period", "listener", name, "err", err)
+			}
+		})
+	}
+	stop("motan", a.motanIn.Shutdown)
+	if a.httpIn != nil {
+		stop("http", a.httpIn.Shutdown)
+	}
+	// Programs here may call services here: their calls come in on the export ports, which
+	// therefore stay until those calls have ended.
+	wait.Wait()
+	stop("export", a.exportIn.Shutdown)
+	wait.Wait()
+	for id, r := range a.snapshot.registries {
+		if closer, ok := registry.As[registry.Closer](r); ok {
+			if err := closer.Close(ctx); err != nil {
+				a.log.Warn("agent: registry was not left in order", "registry", id, "err", err)
+			}
+		}
+	}
+	a.management.close()
+	close(stopped)
+	a.serving.Wait()
+	a.log.Info("agent: stopped", "after", time.Since(a.started).Round(time.Millisecond))
+}
+
+// free gives back everything that New and Run have taken.
+func (a *Agent) free() {
+	if a.cancel != nil {
+		a.cancel()
+	}
+	if a.listeners != nil {
+		a.listeners.close()
+	}
+	if a.snapshot != nil {
+		a.snapshot.close()
+	}
+	if a.compiler != nil {
+		a.compiler.pool.Close()
+	}
+	for _, f := range a.closeLogs {
+		_ = f() // there is nowhere left to tell
+	}
+}
+
+func addrs(all []net.Listener) []string {
+	text := make([]string, len(all))
+	for i, l := range all {
+		text[i] = l.Addr().String()
+	}
+	return text
+}
+
+func writePID(path string) error {
+	if path == "" {
+		return nil
+	}
+	return writeFile(path, strconv.Itoa(os.Getpid()))
+}
+
+// removePID removes the pid file if it is still ours.
+func removePID(path string) {
+	text, err := os.ReadFile(path)
+	if err == nil && string(text) == strconv.Itoa(os.Getpid()) {
+		_ = os.Remove(path) // a stale file does no harm
+	}
+}
+
+// ExitCode is what the process ends with for err: 0 stopped as asked, 1 bad configuration, 2
+// cannot listen, 3 internal.
+func ExitCode(err error) int {
+	var listen *ListenError
+	var config *ConfigError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &config):
+		return 1
+	case errors.As(err, &listen):
+		return 2
+	}
+	return 3
+}

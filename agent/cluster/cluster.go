@@ -1,0 +1,251 @@
+// Package cluster turns the nodes of a service into one Handler: it chooses the node, tries
+// another one where that is safe, and keeps the deadline. Retry and deadline live here and
+// nowhere else.
+//
+// It does not find nodes (package registry does), and it does not know what happens to a call
+// before it comes here or between two hosts. It prevents the failures of callers that keep
+// using a dead node, that send a call twice which was not meant to be, and that wait longer
+// than their caller does.
+package cluster
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/motand/motand/motan"
+	"github.com/motand/motand/registry"
+)
+
+// safeTries is how often a call is tried on further nodes when nothing of it was sent.
+const safeTries = 4
+
+// maxTries bounds the attempts of one call whatever is configured.
+const maxTries = 16
+
+// Settings are what a cluster is built from.
+type Settings struct {
+	Service     string // M_p
+	Group       string
+	Version     string // told to providers where the caller names none; empty or 1.0: not told
+	Application string // who calls, where the caller does not say
+
+	Timeouts Timeouts
+	Retries  int // further attempts after one that failed and may have been executed
+	Methods  map[string]Method
+	Balance  Balance // nil means Random
+
+	Connections      int // to each node
+	MaxContentLength int
+	ConnectTimeout   time.Duration
+	GzipOver         int // mingzSize: request bodies of more bytes are compressed; 0 is never
+
+	// Local means that the nodes are providers on this host: replies do not tell their address,
+	// and requests carry M_g as the caller sent it.
+	Local bool
+
+	Pool     *Pool
+	Attempts []motan.Filter // around each attempt
+}
+
+// Timeouts say how long a call may take. M_tmo of the caller counts between Min and Max.
+type Timeouts struct{ Request, Min, Max time.Duration }
+
+// Method is what a method has of its own, by "name(desc)".
+type Method struct {
+	Timeouts Timeouts
+	Retries  int
+}
+
+// Cluster is the nodes of one service in one group as a Handler.
+type Cluster struct {
+	settings Settings
+	attempt  motan.Handler // the filters around each attempt, then Call.Target
+	picker   atomic.Pointer[picker]
+
+	mu   sync.Mutex // one update at a time
+	gone bool       // guarded by mu
+}
+
+// picker is the endpoints to choose from. It is never changed: an update makes another one.
+type picker struct{ endpoints []*Endpoint }
+
+var (
+	_ motan.Handler  = (*Cluster)(nil)
+	_ motan.Returner = (*Cluster)(nil)
+)
+
+// New returns a cluster without nodes: calls fail until the first Update.
+func New(s Settings) *Cluster {
+	if s.Balance == nil {
+		s.Balance = Random{}
+	}
+	k := &Cluster{settings: s}
+	k.attempt = motan.NewChain(motan.HandlerFunc(func(c *motan.Call) { c.Target.Handle(c) }), s.Attempts...)
+	k.picker.Store(&picker{})
+	return k
+}
+
+// Update makes nodes the ones to choose from. Nodes that stay keep their connections; calls
+// in flight to a node that goes are not disturbed.
+func (k *Cluster) Update(nodes []registry.Node) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.gone {
+		return
+	}
+	old := make(map[string]*Endpoint)
+	for _, e := range k.picker.Load().endpoints {
+		old[e.addr] = e
+	}
+	next := &picker{endpoints: make([]*Endpoint, 0, len(nodes))}
+	seen := make(map[string]bool, len(nodes))
+	for _, n := range nodes {
+		addr := n.Addr()
+		if seen[addr] {
+			continue
+		}
+		seen[addr] = true
+		next.endpoints = append(next.endpoints, k.endpoint(n, addr))
+	}
+	k.picker.Store(next)
+	for _, e := range old { // after the new ones have counted themselves as users
+		k.settings.Pool.Put(e.key)
+	}
+}
+
+func (k *Cluster) endpoint(n registry.Node, addr string) *Endpoint {
+	key := ClientKey{
+		Addr: addr, Connections: k.settings.Connections,
+		MaxContentLength: k.settings.MaxContentLength, ConnectTimeout: k.settings.ConnectTimeout,
+	}
+	return &Endpoint{Node: n, addr: addr, key: key, client: k.settings.Pool.Get(key)}
+}
+
+// Close lets go of the nodes. Calls that still come in find none.
+func (k *Cluster) Close() {
+	k.Update(nil)
+	k.mu.Lock()
+	k.gone = true
+	k.mu.Unlock()
+}
+
+// Endpoints are the nodes of the moment.
+func (k *Cluster) Endpoints() []*Endpoint { return k.picker.Load().endpoints }
+
+// Settings are what the cluster was built from.
+func (k *Cluster) Settings() *Settings { return &k.settings }
+
+// Handle decides the call's deadline and makes the first attempt.
+func (k *Cluster) Handle(c *motan.Call) {
+	deadline := c.Start + int64(k.timeout(c))
+	if c.Deadline == 0 || deadline < c.Deadline {
+		c.Deadline = deadline
+	}
+	k.prepare(c)
+	k.try(c)
+}
+
+// prepare completes the request's metadata as providers expect it of an agent.
+func (k *Cluster) prepare(c *motan.Call) {
+	if v := k.settings.Version; v != "" && v != "1.0" && c.Request.Version() == nil {
+		c.Request.Set("M_v", v)
+	}
+	if k.settings.GzipOver > 0 {
+		_ = c.Request.Deflate(k.settings.GzipOver) // on failure the plain body goes out
+	}
+}
+
+// method returns the settings of the call's method, where it has any of its own.
+func (k *Cluster) method(c *motan.Call) (Method, bool) {
+	if len(k.settings.Methods) == 0 {
+		return Method{}, false
+	}
+	name := make([]byte, 0, 128)
+	name = append(name, c.Request.Method()...)
+	name = append(name, '(')
+	name = append(name, c.Request.MethodDesc()...)
+	name = append(name, ')')
+	m, ok := k.settings.Methods[string(name)]
+	return m, ok
+}
+
+func (k *Cluster) timeout(c *motan.Call) time.Duration {
+	t := k.settings.Timeouts
+	if m, ok := k.method(c); ok {
+		t = m.Timeouts
+	}
+	if asked := time.Duration(c.Request.TimeoutMillis()) * time.Millisecond; asked > 0 && asked >= t.Min && asked <= t.Max {
+		return asked
+	}
+	return t.Request
+}
+
+// try makes an attempt on a node that the call has not tried, beginning with the balance's choice.
+func (k *Cluster) try(c *motan.Call) {
+	endpoints := k.picker.Load().endpoints
+	n := len(endpoints)
+	if n == 0 {
+		c.Fail(motan.Errorf(motan.KindNoEndpoint, motan.CodeNoEndpoints, "No refers for request, service: %s, group: %s", k.settings.Service, k.settings.Group))
+		return
+	}
+	first := k.settings.Balance.Pick(c, n)
+	e := endpoints[first]
+	for i := 1; i < n && (!e.Usable() || c.Attempts > 0 && e.addr == c.Endpoint); i++ {
+		e = endpoints[(first+i)%n]
+	}
+	c.Endpoint, c.Target = e.addr, e
+	c.AttemptStart = c.Now()
+	if !k.settings.Local {
+		c.Group = e.Node.Group
+		c.Request.Set("M_g", e.Node.Group)
+	}
+	c.Push(k, 0)
+	k.attempt.Handle(c)
+}
+
+// Return ends the call, or tries again where that is safe and there is time.
+func (k *Cluster) Return(c *motan.Call, _ int) bool {
+	if k.again(c) {
+		c.Retry()
+		k.try(c)
+		return false
+	}
+	if c.Endpoint != "" && !k.settings.Local {
+		c.Reply.Set("x-forwarded-for", c.Endpoint)
+	}
+	if c.Err == nil && c.Reply.ProcessTime() == nil {
+		c.Reply.SetInt("M_pt", (c.Now()-c.Start)/int64(time.Millisecond))
+	}
+	return true
+}
+
+// again decides whether the outcome allows another attempt: always where nothing was sent or
+// the node does not host the service, else as often as retries says, and never after an
+// exception of the implementation's own.
+func (k *Cluster) again(c *motan.Call) bool {
+	if c.Attempts >= maxTries || c.Now() >= c.Deadline {
+		return false
+	}
+	unsent := c.Err != nil && c.Err.Kind == motan.KindNotSent
+	if c.Err == nil {
+		if !c.Reply.Failed() {
+			return false
+		}
+		x, _ := c.Reply.Exception()
+		if x.Type == motan.TypeBiz {
+			return false
+		}
+		unsent = x.Code == motan.CodeNotFound && strings.Contains(x.Message, motan.ProviderNotExist)
+	}
+	retries := k.settings.Retries
+	if m, ok := k.method(c); ok {
+		retries = m.Retries
+	}
+	if unsent {
+		return c.Attempts < min(len(k.picker.Load().endpoints), safeTries)+retries
+	}
+	retriable := c.Err == nil || c.Err.Kind == motan.KindBroken || c.Err.Kind == motan.KindTimeout
+	return retriable && c.Attempts <= retries
+}

@@ -1,0 +1,79 @@
+package agent
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/motand/motand/conf"
+	"github.com/motand/motand/motan"
+)
+
+// exports finds the provider on this host for a call from another one. It is never changed
+// once it is in use. Several ports share it: which port a call came in by does not matter.
+type exports struct {
+	byService map[string][]*export
+}
+
+// export is one service in one group.
+type export struct {
+	service *conf.Service
+	handler motan.Handler // the filters, then the provider
+}
+
+var _ motan.Returner = (*export)(nil)
+
+// Return completes the reply: how long it took, and compressed where the service wants that.
+func (e *export) Return(c *motan.Call, _ int) bool {
+	if c.Err != nil {
+		return true
+	}
+	if c.Reply.ProcessTime() == nil {
+		c.Reply.SetInt("M_pt", (c.Now()-c.Start)/int64(time.Millisecond))
+	}
+	_ = c.Reply.Deflate(e.service.MingzSize) // on failure the plain body goes out
+	return true
+}
+
+func (x *exports) find(q *motan.Frame) *export {
+	group := q.Group()
+	if group == nil {
+		group = q.Get("group") // as Java clients and Motan1 name it
+	}
+	for _, e := range x.byService[string(q.Service())] {
+		if e.service.Group == string(group) {
+			return e
+		}
+	}
+	return nil
+}
+
+// inbound leads calls from other hosts to the providers here.
+type inbound struct {
+	exports *atomic.Pointer[exports]
+	missing atomic.Int64 // calls of services that are not here
+}
+
+var _ motan.Handler = (*inbound)(nil)
+
+// Handle hands the call to the service's provider. The error for an absent service makes
+// callers turn away from this node, so it is sent for nothing else.
+func (i *inbound) Handle(c *motan.Call) {
+	q := &c.Request
+	if q.Framework() {
+		c.Fail(motan.Errorf(motan.KindNotFound, motan.CodeUnsupported, "service not support"))
+		return
+	}
+	e := i.exports.Load().find(q)
+	if e == nil {
+		i.missing.Add(1)
+		c.Fail(motan.Errorf(motan.KindNotFound, motan.CodeNotFound, "%s%s_%s", motan.ProviderNotExist, q.Group(), q.Service()))
+		return
+	}
+	if c.Remote != "" {
+		q.Set("host", c.Remote)
+	}
+	c.Service, c.Group = e.service.Path, e.service.Group
+	c.Application = e.service.Application
+	c.Push(e, 0)
+	e.handler.Handle(c)
+}

@@ -1,0 +1,152 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/motand/motand/conf"
+)
+
+// ListenError says that a listener could not be had, and who wanted it for what.
+type ListenError struct {
+	For  string // such as "Motan calls of programs on this host (motan-agent.port)"
+	Addr string
+	Err  error
+}
+
+// Error names the address, its purpose and what can be done.
+func (e *ListenError) Error() string {
+	hint := ""
+	if errors.Is(e.Err, syscall.EADDRINUSE) {
+		hint = "; another process, perhaps another agent, has it: stop that one or configure another address"
+	}
+	return fmt.Sprintf("cannot listen on %s for %s: %v%s", e.Addr, e.For, e.Err, hint)
+}
+
+// Unwrap returns the cause.
+func (e *ListenError) Unwrap() error { return e.Err }
+
+// listeners are all sockets of the agent, opened before anything is served on one of them.
+type listeners struct {
+	motan      []net.Listener
+	http       []net.Listener
+	management net.Listener
+	exports    map[int]net.Listener
+}
+
+// listen opens what c asks for, everything or nothing.
+func listen(c *conf.Config, exportPorts []int) (*listeners, error) {
+	l := &listeners{exports: make(map[int]net.Listener)}
+	var errs []error
+	open := func(purpose, network, addr string) net.Listener {
+		x, err := listenOn(network, addr)
+		if err != nil {
+			errs = append(errs, &ListenError{For: purpose, Addr: addr, Err: err})
+		}
+		return x
+	}
+	a := &c.Agent
+	local := func(unix string, port int, purpose, key string) []net.Listener {
+		if unix != "" {
+			return []net.Listener{open(purpose+" (motan-agent."+key+"UnixSock)", "unix", unix)}
+		}
+		return []net.Listener{open(purpose+" (motan-agent."+key+")", "tcp", net.JoinHostPort(a.Host, strconv.Itoa(port)))}
+	}
+	l.motan = local(a.UnixSock, a.Port, "Motan calls of programs on this host", "port")
+	if wantsHTTP(a) {
+		l.http = local(a.HTTPUnixSock, a.HTTPPort, "HTTP calls of programs on this host", "hport")
+	}
+	for _, port := range exportPorts {
+		l.exports[port] = open("services exported to other hosts (motan-service export)", "tcp", ":"+strconv.Itoa(port))
+	}
+	var err error
+	if l.management, err = listenManagement(a); err != nil {
+		errs = append(errs, err)
+	}
+	if len(errs) > 0 {
+		l.close()
+		return nil, errors.Join(errs...)
+	}
+	return l, nil
+}
+
+// wantsHTTP tells whether the HTTP port is opened: unless the configuration says no.
+func wantsHTTP(a *conf.Agent) bool {
+	written := a.At("httpProxyEnable") != a.Position
+	return a.HTTPEnable || !written
+}
+
+func listenManagement(a *conf.Agent) (net.Listener, error) {
+	const purpose = "management (motan-agent.mport)"
+	if a.ManagementUnixSock != "" {
+		l, err := listenOn("unix", a.ManagementUnixSock)
+		if err != nil {
+			return nil, &ListenError{For: purpose, Addr: a.ManagementUnixSock, Err: err}
+		}
+		return l, nil
+	}
+	first, last := a.ManagementPort, a.ManagementPort
+	if a.ManagementPorts != (conf.PortRange{}) {
+		first, last = a.ManagementPorts.First, a.ManagementPorts.Last
+	}
+	for port := first; ; port++ {
+		addr := net.JoinHostPort(a.ManagementHost, strconv.Itoa(port))
+		l, err := listenOn("tcp", addr)
+		if err == nil {
+			return l, nil
+		}
+		if port >= last {
+			return nil, &ListenError{For: purpose, Addr: addr, Err: err}
+		}
+	}
+}
+
+// listenOn listens; on a unix socket it replaces one that nobody answers on any more, and lets
+// every user of the host connect, as motan-go does.
+func listenOn(network, addr string) (net.Listener, error) {
+	if network != "unix" {
+		return new(net.ListenConfig).Listen(context.Background(), network, addr)
+	}
+	addr = strings.TrimPrefix(addr, "unix://")
+	if info, err := os.Lstat(addr); err == nil {
+		if info.Mode()&fs.ModeSocket == 0 {
+			return nil, fmt.Errorf("%s exists and is not a socket", addr)
+		}
+		if conn, err := net.DialTimeout("unix", addr, time.Second); err == nil {
+			_ = conn.Close()
+			return nil, syscall.EADDRINUSE
+		}
+		if err := os.Remove(addr); err != nil {
+			return nil, err
+		}
+	}
+	l, err := new(net.ListenConfig).Listen(context.Background(), network, addr)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(addr, 0o777); err != nil { //nolint:gosec // local programs of any user call through it
+		_ = l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *listeners) close() {
+	all := append(append([]net.Listener{l.management}, l.motan...), l.http...)
+	for _, x := range l.exports {
+		all = append(all, x)
+	}
+	for _, x := range all {
+		if x != nil {
+			_ = x.Close()
+		}
+	}
+}

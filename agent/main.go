@@ -1,0 +1,199 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/motand/motand/conf"
+)
+
+// ConfigError says that the configuration cannot be used. Its text has one line for each
+// mistake, with its place.
+type ConfigError struct{ Err error }
+
+// Error is the text of all mistakes.
+func (e *ConfigError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// Main is the whole program: it runs the command that args (without the program's name) ask
+// for and returns the exit code. A main of one's own calls it with extended tables.
+func Main(args []string, x Extensions) int {
+	root := command(x)
+	root.SetArgs(spell(root, args))
+	err := root.Execute()
+	var quiet *exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &quiet):
+		return quiet.code
+	}
+	fmt.Fprintln(os.Stderr, "motand: "+strings.ReplaceAll(err.Error(), "\n", "\nmotand: "))
+	return ExitCode(err)
+}
+
+// exitError ends the program with a code and without a further word.
+type exitError struct{ code int }
+
+func (e *exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+
+func command(x Extensions) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "motand",
+		Short: "The RPC mesh agent of this host",
+		Long: `motand stands between the programs on this host and the services of the mesh: local programs
+call it over HTTP or Motan, it finds the provider and forwards the call; and it exports the
+services of this host to others. Without a command it takes motan-go's own flags and runs.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       Version,
+	}
+	root.AddCommand(runCommand(x), checkCommand(x), callCommand(), versionCommand())
+	return root
+}
+
+// spell puts motan-go's spelling of flags (-port 9981) into the one of the library (--port
+// 9981), and lets flags without a command mean run.
+func spell(root *cobra.Command, args []string) []string {
+	if len(args) == 0 {
+		return args
+	}
+	if strings.HasPrefix(args[0], "-") && !slices.Contains([]string{"-h", "--help", "--version", "-v"}, args[0]) {
+		args = append([]string{"run"}, args...)
+	}
+	cmd, _, err := root.Find(args)
+	if err != nil {
+		return args
+	}
+	out := slices.Clone(args)
+	for i, arg := range out {
+		name, ok := strings.CutPrefix(arg, "-")
+		name, _, _ = strings.Cut(name, "=")
+		if ok && len(name) > 1 && name[0] != '-' && cmd.Flags().Lookup(name) != nil {
+			out[i] = "-" + arg
+		}
+	}
+	return out
+}
+
+// configFlags are motan-go's flags, in its spelling.
+func configFlags(f *pflag.FlagSet, o *conf.Options) {
+	f.StringVarP(&o.Path, "config", "c", "", "configuration: a file, or a folder in motan-go's form (default ./motan.yaml)")
+	f.IntVar(&o.Port, "port", 0, "port for Motan calls of programs on this host (default 9981)")
+	f.IntVar(&o.ExportPort, "eport", 0, "port on which services are exported (default 9982)")
+	f.IntVar(&o.HTTPPort, "hport", 0, "port for HTTP calls of programs on this host (default 9983)")
+	f.IntVar(&o.ManagementPort, "mport", 0, "management port (default 8002)")
+	f.StringVar(&o.PIDFile, "pidfile", "", "file for the process id (default ./agent.pid)")
+	f.StringVar(&o.LogDir, "log_dir", "", "folder for log files, or stdout (default: log to standard error, access log in .)")
+	f.StringVar(&o.Application, "application", "", "application, for a configuration folder")
+	f.StringVar(&o.Pool, "pool", "", "pool (application-idc-level), for a configuration folder")
+	f.StringVar(&o.IDC, "idc", "", "value of ${idc} in groups")
+	f.StringVar(&o.LocalIP, "localIP", "", "address under which this host is registered (default: its first IPv4 address)")
+	f.BoolVar(&o.Recover, "recover", false, "restore the availability (/200, /503) of the last run")
+	for _, name := range []string{"log_async", "log_structured", "rotate_per_hour", "log_filter_caller"} {
+		f.Bool(name, false, "of motan-go, set in the configuration instead")
+		_ = f.MarkHidden(name) // fails for unknown names only
+	}
+	for _, name := range []string{"log_level", "log_buffer_size"} {
+		f.String(name, "", "of motan-go, set in the configuration instead")
+		_ = f.MarkHidden(name)
+	}
+	o.Getenv, o.Environ = os.Getenv, os.Environ
+}
+
+func runCommand(x Extensions) *cobra.Command {
+	var o conf.Options
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the agent in the foreground",
+		Long: `Run the agent in the foreground until SIGTERM or SIGINT, which withdraw its services and let
+what is in flight finish; a second one stops at once. Exit code: 0 stopped as asked, 1 bad
+configuration, 2 cannot listen, 3 internal.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Known = x.known()
+			c, err := load(o, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			a, err := New(c, x)
+			if err != nil {
+				return asConfigError(err)
+			}
+			if err := greet(cmd.OutOrStdout(), c, a); err != nil {
+				return err
+			}
+			return runUntilSignal(a)
+		},
+	}
+	configFlags(cmd.Flags(), &o)
+	return cmd
+}
+
+// runUntilSignal runs a until SIGTERM or SIGINT; a second one forces the end.
+func runUntilSignal(a *Agent) error {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+	ctx, cancel := context.WithCancel(context.Background())
+	force := make(chan struct{})
+	go func() { // ends with the process
+		<-signals
+		cancel()
+		<-signals
+		close(force)
+	}()
+	defer cancel()
+	return a.Run(ctx, force)
+}
+
+// asConfigError marks what compile found wrong; errors of listeners keep their own exit code.
+func asConfigError(err error) error {
+	if ExitCode(err) != 3 {
+		return err
+	}
+	return &ConfigError{err}
+}
+
+// load reads the configuration and writes its warnings to w; its errors are the error.
+func load(o conf.Options, w io.Writer) (*conf.Config, error) {
+	c, found := conf.Load(o)
+	var lines []string
+	for _, d := range found {
+		if d.Severity == conf.Warning {
+			if _, err := fmt.Fprintln(w, d); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		lines = append(lines, d.String())
+	}
+	if c == nil {
+		return nil, &ConfigError{errors.New(strings.Join(lines, "\n"))}
+	}
+	return c, nil
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "motand "+Version)
+			return err
+		},
+	}
+}

@@ -1,0 +1,224 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/motand/motand/registry"
+)
+
+// management is the HTTP server of the management port: motan-go's URLs with its answers,
+// health, metrics, profiles, and the nodes that programs on this host announce themselves.
+type management struct {
+	agent  *Agent
+	server *http.Server
+}
+
+const (
+	maxManagementBody = 1 << 20
+	textPlain         = "text/plain; charset=utf-8"
+)
+
+func newManagement(a *Agent) *management {
+	m := &management{agent: a}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", m.status)
+	mux.HandleFunc("/200", m.change(m.setAvailable(true)))
+	mux.HandleFunc("/503", m.change(m.setAvailable(false)))
+	mux.HandleFunc("/version", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, Version) })
+	mux.HandleFunc("/getConfig", m.getConfig)
+	mux.HandleFunc("/getReferService", m.getReferService)
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
+	mux.HandleFunc("/readyz", m.ready)
+	mux.Handle("/metrics", a.compiler.metrics.Handler())
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("GET /api/v1/local/nodes", m.localNodes)
+	mux.HandleFunc("PUT /api/v1/local/nodes", m.change(m.putLocalNode))
+	mux.HandleFunc("DELETE /api/v1/local/nodes", m.change(m.deleteLocalNode))
+	m.server = &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
+	return m
+}
+
+func (m *management) serve(l net.Listener) error { return m.server.Serve(l) }
+
+func (m *management) close() { _ = m.server.Close() } // the process is about to end
+
+// change guards what alters state against requests that a browser was tricked into sending.
+func (m *management) change(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if site := r.Header.Get("Sec-Fetch-Site"); r.Header.Get("Origin") != "" || site != "" && site != "none" && site != "same-origin" {
+			m.agent.log.Warn("agent: management request from another site refused", "path", r.URL.Path, "remote", r.RemoteAddr)
+			text(w, http.StatusForbidden, "requests from another site are refused\n")
+			return
+		}
+		h(w, r)
+	}
+}
+
+// status is what load balancers ask: 200 or 503 as /200 and /503 have set it.
+func (m *management) status(w http.ResponseWriter, _ *http.Request) {
+	if m.agent.announcer.ready() && !m.agent.stopping.Load() {
+		text(w, http.StatusOK, "OK")
+		return
+	}
+	text(w, http.StatusServiceUnavailable, "Service Unavailable")
+}
+
+func (m *management) setAvailable(available bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := m.agent.announcer.set(available); err != nil {
+			m.agent.log.Error("agent: change of availability", "available", available, "err", err)
+			text(w, http.StatusInternalServerError, err.Error()+"\n")
+			return
+		}
+		m.agent.log.Info("agent: availability changed", "available", available, "remote", r.RemoteAddr)
+		text(w, http.StatusOK, "ok.")
+	}
+}
+
+func (m *management) getConfig(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", textPlain)
+	_, _ = w.Write(m.agent.snapshot.config.YAML) // a client that went away is no concern
+}
+
+func (m *management) getReferService(w http.ResponseWriter, _ *http.Request) {
+	type service struct {
+		Name   string `json:"name"`
+		Status bool   `json:"status"`
+	}
+	var answer struct {
+		Code int `json:"code"`
+		Body struct {
+			Service []service `json:"service"`
+		} `json:"body"`
+	}
+	answer.Code = http.StatusOK
+	answer.Body.Service = []service{}
+	for _, x := range m.agent.snapshot.all {
+		version := x.refer.Version
+		if version == "" {
+			version = "1.0"
+		}
+		answer.Body.Service = append(answer.Body.Service, service{
+			Name: x.refer.Group + "_" + version + "_" + x.refer.Protocol + "_" + x.refer.Path, Status: true,
+		})
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		text(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	text(w, http.StatusOK, string(body))
+}
+
+// ready says whether calls can be taken: something is known about the nodes of every refer.
+func (m *management) ready(w http.ResponseWriter, _ *http.Request) {
+	switch n := m.agent.snapshot.pending.Load(); {
+	case m.agent.stopping.Load():
+		text(w, http.StatusServiceUnavailable, "stopping\n")
+	case n > 0:
+		text(w, http.StatusServiceUnavailable, "waiting for the registry: some refers have no answer yet and nothing on disk\n")
+	default:
+		text(w, http.StatusOK, "ready\n")
+	}
+}
+
+// localNode is one node as programs write it.
+type localNode struct {
+	Service  string            `json:"service"`
+	Group    string            `json:"group"`
+	Address  string            `json:"address"` // host:port or unix:///path
+	Version  string            `json:"version,omitempty"`
+	Protocol string            `json:"protocol,omitempty"` // motan2 where it is absent
+	Params   map[string]string `json:"params,omitempty"`
+	TTL      int               `json:"ttl,omitempty"` // seconds until the node goes unless it is put again; 0: it stays
+}
+
+func (m *management) localNodes(w http.ResponseWriter, _ *http.Request) {
+	nodes := []localNode{}
+	for _, n := range m.agent.compiler.local.Nodes() {
+		nodes = append(nodes, localNode{
+			Service: n.Path, Group: n.Group, Address: n.Addr(), Version: n.Version, Protocol: n.Protocol, Params: n.Params,
+		})
+	}
+	answer(w, http.StatusOK, nodes)
+}
+
+func (m *management) putLocalNode(w http.ResponseWriter, r *http.Request) {
+	x, n, ok := readLocalNode(w, r)
+	if !ok {
+		return
+	}
+	if err := m.agent.compiler.local.Put(n, time.Duration(x.TTL)*time.Second); err != nil {
+		answer(w, http.StatusBadRequest, problem{err.Error()})
+		return
+	}
+	answer(w, http.StatusOK, x)
+}
+
+func (m *management) deleteLocalNode(w http.ResponseWriter, r *http.Request) {
+	_, n, ok := readLocalNode(w, r)
+	if !ok {
+		return
+	}
+	if !m.agent.compiler.local.Delete(n.Key()) {
+		answer(w, http.StatusNotFound, problem{"no such node: service, group and address must be those it was put with"})
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func readLocalNode(w http.ResponseWriter, r *http.Request) (x localNode, n registry.Node, ok bool) {
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxManagementBody))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(&x)
+	if err == nil && (x.Service == "" || x.Address == "") {
+		err = errors.New("service and address are required")
+	}
+	if err == nil && (x.TTL < 0 || x.TTL > 86400*365) {
+		err = errors.New("ttl is a number of seconds from 0 to one year")
+	}
+	if err == nil {
+		n.Host, n.Port, err = registry.ParseAddr(x.Address)
+	}
+	if err != nil {
+		answer(w, http.StatusBadRequest, problem{err.Error() + `; wanted is {"service":"com.example.Hello","group":"g","address":"127.0.0.1:8100"}`})
+		return x, n, false
+	}
+	if x.Protocol == "" {
+		x.Protocol = "motan2"
+	}
+	n.Service = registry.Service{Group: x.Group, Path: x.Service, Version: x.Version, Protocol: x.Protocol}
+	n.Params, n.Available = x.Params, true
+	return x, n, true
+}
+
+type problem struct {
+	Error string `json:"error"`
+}
+
+func answer(w http.ResponseWriter, status int, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(value) // a client that went away is no concern
+}
+
+func text(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", textPlain)
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(body)) // a client that went away is no concern
+}

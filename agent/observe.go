@@ -1,0 +1,163 @@
+package agent
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/motand/motand/agent/metrics"
+	"github.com/motand/motand/motan"
+	"github.com/motand/motand/registry"
+)
+
+// observe adds what the agent knows of itself to the metrics: connections, what was refused
+// on them, upstream connections, registries, the access log.
+func (a *Agent) observe() {
+	figures := append(a.listenerFigures(), a.upstreamFigures()...)
+	figures = append(figures, a.registryFigures()...)
+	for _, f := range figures {
+		if err := a.compiler.metrics.Add(f); err != nil {
+			a.log.Error("agent: a figure is missing from the metrics", "err", err)
+		}
+	}
+}
+
+func newMetrics() *metrics.Registry {
+	return metrics.New(metrics.Options{Kinds: motan.Kinds(), Version: Version})
+}
+
+func gauge(name, help string, read func() float64) metrics.Figure {
+	return metrics.Figure{Name: name, Help: help, Read: func(emit func(float64, ...string)) { emit(read()) }}
+}
+
+func counter(name, help string, read func() float64) metrics.Figure {
+	f := gauge(name, help, read)
+	f.Counter = true
+	return f
+}
+
+func (a *Agent) listenerFigures() []metrics.Figure {
+	servers := map[string]*motan.ServerStats{"motan": &a.motanIn.Stats, "export": &a.exportIn.Stats}
+	each := func(pick func(*motan.ServerStats) *atomic.Int64) func(func(float64, ...string)) {
+		return func(emit func(float64, ...string)) {
+			for name, s := range servers {
+				emit(float64(pick(s).Load()), name)
+			}
+		}
+	}
+	labels := []string{"listener"}
+	return []metrics.Figure{
+		{Name: "motand_connections", Help: "Open connections of callers.", Labels: labels, Read: each(func(s *motan.ServerStats) *atomic.Int64 { return &s.Open })},
+		{Name: "motand_connections_accepted_total", Help: "Connections of callers accepted.", Labels: labels, Counter: true, Read: each(func(s *motan.ServerStats) *atomic.Int64 { return &s.Accepted })},
+		{Name: "motand_requests_total", Help: "Requests read from callers.", Labels: labels, Counter: true, Read: each(func(s *motan.ServerStats) *atomic.Int64 { return &s.Calls })},
+		{Name: "motand_answers_total", Help: "Answers given to callers that were still there.", Labels: labels, Counter: true, Read: each(func(s *motan.ServerStats) *atomic.Int64 { return &s.Answers })},
+		{Name: "motand_requests_in_flight", Help: "Requests that wait for their answer.", Labels: labels, Read: each(func(s *motan.ServerStats) *atomic.Int64 { return &s.InFlight })},
+		{Name: "motand_heartbeats_total", Help: "Heartbeats answered.", Labels: labels, Counter: true, Read: each(func(s *motan.ServerStats) *atomic.Int64 { return &s.Heartbeats })},
+		{
+			Name: "motand_connections_closed_total", Help: "Connections of callers that motand has closed, by reason.", Labels: []string{"listener", "reason"}, Counter: true,
+			Read: func(emit func(float64, ...string)) {
+				for name, s := range servers {
+					emit(float64(s.Malformed.Load()), name, "malformed")
+					emit(float64(s.Oversize.Load()), name, "oversize")
+					emit(float64(s.Slow.Load()), name, "slow")
+					emit(float64(s.Refused.Load()), name, "too_many")
+					emit(float64(s.Truncated.Load()), name, "truncated")
+				}
+			},
+		},
+		counter("motand_unknown_service_total", "Calls from other hosts for a service that is not exported here.", func() float64 { return float64(a.inbound.missing.Load()) }),
+		counter("motand_access_log_dropped_total", "Access log lines that were dropped because writing was too slow.", func() float64 {
+			if a.compiler.accessLog == nil {
+				return 0
+			}
+			return float64(a.compiler.accessLog.Dropped())
+		}),
+		gauge("motand_uptime_seconds", "Time since the process began to serve.", func() float64 { return time.Since(a.started).Seconds() }),
+	}
+}
+
+func (a *Agent) upstreamFigures() []metrics.Figure {
+	sum := func(pick func(*motan.ConnStats) int64) func() float64 {
+		return func() float64 {
+			var n int64
+			a.compiler.pool.Each(func(c *motan.Client) {
+				for _, conn := range c.Conns() {
+					n += pick(conn.Stats())
+				}
+			})
+			return float64(n)
+		}
+	}
+	return []metrics.Figure{
+		gauge("motand_upstream_connections", "Open connections to providers.", func() float64 {
+			n := 0
+			a.compiler.pool.Each(func(c *motan.Client) {
+				for _, conn := range c.Conns() {
+					if conn.Open() {
+						n++
+					}
+				}
+			})
+			return float64(n)
+		}),
+		gauge("motand_upstream_nodes", "Addresses of providers that are referred to.", func() float64 {
+			n := 0
+			a.compiler.pool.Each(func(*motan.Client) { n++ })
+			return float64(n)
+		}),
+		gauge("motand_upstream_in_flight", "Calls that wait for a provider's reply.", func() float64 {
+			n := 0
+			a.compiler.pool.Each(func(c *motan.Client) { n += c.InFlight() })
+			return float64(n)
+		}),
+		gauge("motand_upstream_late_replies", "Replies that came after their call had been given up, on connections of the moment.", sum(func(s *motan.ConnStats) int64 { return s.Late.Load() })),
+		gauge("motand_upstream_dial_failures", "Dials that failed, on addresses of the moment.", sum(func(s *motan.ConnStats) int64 { return s.Failures.Load() })),
+	}
+}
+
+func (a *Agent) registryFigures() []metrics.Figure {
+	each := func(f func(id string, s registry.State, emit func(float64, ...string))) func(func(float64, ...string)) {
+		return func(emit func(float64, ...string)) {
+			for id, r := range a.snapshot.registries {
+				if stater, ok := registry.As[registry.Stater](r); ok {
+					f(id, stater.State(), emit)
+				}
+			}
+		}
+	}
+	return []metrics.Figure{
+		{
+			Name: "motand_registry_up", Help: "1 while the registry can be reached.", Labels: []string{"registry"},
+			Read: each(func(id string, s registry.State, emit func(float64, ...string)) {
+				up := 0.0
+				if s.Connected {
+					up = 1
+				}
+				emit(up, id)
+			}),
+		},
+		{
+			Name: "motand_registry_stale_lists", Help: "Watched services whose nodes the registry has not confirmed.", Labels: []string{"registry"},
+			Read: each(func(id string, s registry.State, emit func(float64, ...string)) {
+				stale := 0
+				for _, w := range s.Watches {
+					if w.Stale {
+						stale++
+					}
+				}
+				emit(float64(stale), id)
+			}),
+		},
+		{
+			Name: "motand_registry_announced", Help: "Nodes that the registry holds as announced.", Labels: []string{"registry"},
+			Read: each(func(id string, s registry.State, emit func(float64, ...string)) {
+				written := 0
+				for _, x := range s.Announced {
+					if x.Written {
+						written++
+					}
+				}
+				emit(float64(written), id)
+			}),
+		},
+	}
+}

@@ -1,0 +1,98 @@
+package agent
+
+import (
+	"sync/atomic"
+
+	"github.com/motand/motand/agent/cluster"
+	"github.com/motand/motand/conf"
+	"github.com/motand/motand/motan"
+)
+
+// routes finds the cluster for a call of a program on this host (Motan protocol, section 1.10).
+// It is never changed once it is in use.
+type routes struct {
+	byService map[string][]*route
+	strict    bool // the group that a call names must be the refer's even when there is only one
+}
+
+// route is one refer.
+type route struct {
+	refer   *conf.Refer
+	cluster *cluster.Cluster
+	handler motan.Handler // the filters around the call, then cluster
+}
+
+// find returns the route for the request, or why there is none.
+func (r *routes) find(q *motan.Frame) (*route, *motan.Error) {
+	service := q.Service()
+	list := r.byService[string(service)]
+	switch len(list) {
+	case 0:
+		return nil, notFound("cluster not found. cluster: cluster not found. service: %s", service)
+	case 1:
+		if r.strict && !matches(q.Group(), list[0].refer.Group) {
+			return nil, notFound("cluster not found. cluster: service %s is referred to in group %s, not in %s", service, list[0].refer.Group, q.Group())
+		}
+		return list[0], nil
+	}
+	group := q.Group()
+	if len(group) == 0 {
+		return nil, motan.Errorf(motan.KindBadRequest, motan.CodeDefault, "cluster not found. cluster: service %s is referred to in several groups or versions, name the group (M_g)", service)
+	}
+	for _, x := range list {
+		if string(group) == x.refer.Group && matches(q.Version(), x.refer.Version) && sameProtocol(q.Protocol(), x.refer.Protocol) {
+			return x, nil
+		}
+	}
+	return nil, notFound("cluster not found. cluster: no refer of service %s has group %s, version %s, protocol %s", service, group, q.Version(), q.Protocol())
+}
+
+func notFound(format string, args ...any) *motan.Error {
+	return motan.Errorf(motan.KindNotFound, motan.CodeDefault, format, args...)
+}
+
+// matches compares only what both sides name.
+func matches(asked []byte, has string) bool {
+	return len(asked) == 0 || has == "" || string(asked) == has
+}
+
+// sameProtocol tells whether a refer's protocol serves what the call wants: a motan2 refer
+// takes motan as well.
+func sameProtocol(asked []byte, has string) bool {
+	return matches(asked, has) || has == "motan2" && string(asked) == "motan"
+}
+
+// outbound leads calls of programs on this host through the routes of the snapshot in use.
+type outbound struct {
+	routes *atomic.Pointer[routes]
+	motan  bool // the calls come over Motan: peers expect host and M_rid of them
+}
+
+var _ motan.Handler = (*outbound)(nil)
+
+// Handle completes the metadata as motan-go's agent does and hands the call to its route.
+func (o *outbound) Handle(c *motan.Call) {
+	q := &c.Request
+	r, err := o.routes.Load().find(q)
+	if err != nil {
+		c.Fail(err)
+		return
+	}
+	if o.motan {
+		if c.Remote != "" {
+			q.Set("host", c.Remote)
+		}
+		if q.RequestID() == nil {
+			q.SetInt("M_rid", int64(q.ID)) // signed, as the peers write it
+		}
+	}
+	if q.Source() == nil {
+		if application := q.Get("application"); application != nil {
+			q.SetBytes("M_s", application)
+		} else {
+			q.Set("M_s", r.refer.Application)
+		}
+	}
+	c.Service, c.Group, c.Application = r.refer.Path, r.refer.Group, r.refer.Application
+	r.handler.Handle(c)
+}

@@ -1,0 +1,145 @@
+package agent
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/motand/motand/agent/cluster"
+	"github.com/motand/motand/conf"
+	"github.com/motand/motand/httpbridge"
+	"github.com/motand/motand/motan"
+	"github.com/motand/motand/registry"
+)
+
+// ProviderEnv is what a provider may need of the agent.
+type ProviderEnv struct {
+	Config *conf.Config
+	Pool   *cluster.Pool
+	Log    *slog.Logger
+}
+
+// motanProvider hands calls to a Motan server on this host (provider motan2 or motan).
+type motanProvider struct {
+	cluster *cluster.Cluster
+}
+
+var (
+	_ motan.Handler  = (*motanProvider)(nil)
+	_ motan.Returner = (*motanProvider)(nil)
+)
+
+// codeProviderDown is errcode and errtype both, as motan-go answers for a provider that is not there.
+const codeProviderDown = 503
+
+func newMotanProvider(s *conf.Service, e ProviderEnv) (motan.Handler, func(), error) {
+	node := registry.Node{Host: s.ProxyHost, Port: s.Proxy.Port, Available: true}
+	node.Service = registry.Service{Group: s.Group, Path: s.Path, Protocol: "motan2"}
+	if s.Proxy.Port == 0 && !strings.HasPrefix(s.ProxyHost, "unix://") {
+		return nil, nil, errors.New("provider " + s.Provider + " needs the port of the local server: write proxy: motan2:8002")
+	}
+	k := cluster.New(cluster.Settings{
+		Service: s.Path, Group: s.Group, Local: true,
+		Timeouts:    cluster.Timeouts{Request: s.RequestTimeout, Min: s.MinRequestTimeout, Max: s.MaxRequestTimeout},
+		Methods:     methods(&s.Entry),
+		Connections: s.ClientConnections, MaxContentLength: s.MaxContentLength, ConnectTimeout: s.ConnectTimeout,
+		Pool: e.Pool,
+	})
+	k.Update([]registry.Node{node})
+	return &motanProvider{cluster: k}, k.Close, nil
+}
+
+// Handle forwards the call untouched but for the caller's address.
+func (p *motanProvider) Handle(c *motan.Call) {
+	q := &c.Request
+	if c.Remote != "" && q.Get("x-forwarded-for") == nil && q.Get("X-Forwarded-For") == nil {
+		q.Set("x-forwarded-for", c.Remote)
+	}
+	c.Push(p, 0)
+	p.cluster.Handle(c)
+}
+
+// Return says in motan-go's words that the provider cannot be reached.
+func (p *motanProvider) Return(c *motan.Call, _ int) bool {
+	if c.Err != nil && c.Err.Kind == motan.KindNotSent {
+		c.Err = &motan.Error{
+			Kind: motan.KindUnavailable, Code: codeProviderDown, Type: codeProviderDown,
+			Message: "reverse proxy call err: motanProvider is unavailable", Cause: c.Err,
+		}
+	}
+	return true
+}
+
+func newHTTPProvider(s *conf.Service, e ProviderEnv) (motan.Handler, func(), error) {
+	h := s.HTTP
+	settings := httpbridge.ProviderSettings{
+		Domain:                h.Domain,
+		EnableRewrite:         h.EnableRewrite,
+		EnableHTTPException:   h.EnableException,
+		ProxyAddress:          h.ProxyAddress,
+		ProxySchema:           h.ProxySchema,
+		MaxConnections:        h.MaxConnections,
+		KeepaliveTimeout:      h.KeepaliveTimeout,
+		IdleConnectionTimeout: h.IdleConnectionTimeout,
+		RequestTimeout:        s.RequestTimeout,
+		MaxContentLength:      s.MaxContentLength,
+		HTTPRequestMethod:     h.RequestMethod,
+		URLFormat:             h.URLFormat,
+	}
+	for _, l := range e.Config.Locations(h.Domain) {
+		rule := httpbridge.Location{Match: l.Match, Type: string(l.Type), Upstream: l.Upstream}
+		for _, r := range l.Rewrites {
+			rule.RewriteRules = append(rule.RewriteRules, r.Text)
+		}
+		settings.Locations = append(settings.Locations, rule)
+	}
+	for _, x := range e.Config.HTTPServices {
+		if x.ID != s.ConfID {
+			continue
+		}
+		settings.Methods = make(map[string]httpbridge.MethodSettings, len(x.Methods))
+		for _, m := range x.Methods {
+			settings.Methods[m.Name] = httpbridge.MethodSettings{URLFormat: m.URLFormat, HTTPRequestMethod: m.RequestMethod}
+		}
+	}
+	p, err := httpbridge.NewProvider(settings)
+	if err != nil {
+		return nil, nil, err
+	}
+	return p, p.Close, nil
+}
+
+// methods turns what the configuration says of single methods into the cluster's terms.
+func methods(e *conf.Entry) map[string]cluster.Method {
+	if len(e.Methods) == 0 {
+		return nil
+	}
+	all := make(map[string]cluster.Method, len(e.Methods))
+	for name, m := range e.Methods {
+		all[name] = cluster.Method{
+			Timeouts: cluster.Timeouts{Request: m.RequestTimeout, Min: m.MinRequestTimeout, Max: m.MaxRequestTimeout},
+			Retries:  m.Retries,
+		}
+	}
+	return all
+}
+
+// localIP returns the address that others reach this host by: the first IPv4 address that is
+// not a loopback one, as motan-go chooses it, else 127.0.0.1.
+func localIP() string {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return "127.0.0.1"
+	}
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLoopback() && n.IP.To4() != nil {
+			return n.IP.String()
+		}
+	}
+	return "127.0.0.1"
+}
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

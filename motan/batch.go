@@ -1,0 +1,37 @@
+package motan
+
+// Batch is what one reader does between two waits: it handles every frame that has arrived
+// and then flushes, once, each connection that it has written to. Larger batches mean fewer
+// system calls, which are most of what a forwarded call costs.
+type Batch struct {
+	Now     int64 // when the batch began, see [Now]
+	touched []*outbox
+}
+
+// touch notes that o holds what this batch has to flush.
+func (b *Batch) touch(o *outbox) { b.touched = append(b.touched, o) }
+
+// flush writes out everything touched. Nothing in it blocks.
+func (b *Batch) flush() {
+	for i, o := range b.touched {
+		o.flush()
+		b.touched[i] = nil
+	}
+	b.touched = b.touched[:0]
+}
+
+// flushAndHold flushes for a reader that feeds others, and then waits while one of them is
+// far behind.
+func (b *Batch) flushAndHold() {
+	behind := b.touched[:0]
+	for _, o := range b.touched {
+		if o.flush() {
+			behind = append(behind, o)
+		}
+	}
+	for _, o := range behind {
+		o.hold()
+	}
+	clear(b.touched)
+	b.touched = b.touched[:0]
+}

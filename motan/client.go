@@ -1,0 +1,114 @@
+package motan
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// largeBody is the size from which a body travels on another connection than small ones, so
+// that they do not wait behind it.
+const largeBody = 64 << 10
+
+// Client is a provider's address and the few connections to it. Small calls share the first
+// connection, which makes for large batches; large ones take turns on the others.
+type Client struct {
+	addr  string
+	conns []*Conn
+	turn  atomic.Uint32
+}
+
+var _ Handler = (*Client)(nil)
+
+// NewClient returns a client with n connections to addr, none of them made yet; n is at least 1.
+func NewClient(addr string, n int, opts ConnOptions) *Client {
+	c := &Client{addr: addr}
+	for range max(n, 1) {
+		c.conns = append(c.conns, NewConn(addr, opts))
+	}
+	return c
+}
+
+// Addr is the address as it was given.
+func (c *Client) Addr() string { return c.addr }
+
+// Handle sends the call on one of the connections.
+func (c *Client) Handle(call *Call) {
+	n := c.conns[0]
+	if rest := c.conns[1:]; len(rest) > 0 && len(call.Request.Body()) > largeBody {
+		n = rest[int(c.turn.Add(1))%len(rest)]
+	}
+	n.Handle(call)
+}
+
+// Usable tells whether the provider can be reached as far as is known.
+func (c *Client) Usable() bool { return c.conns[0].Usable() }
+
+// Conns are the client's connections.
+func (c *Client) Conns() []*Conn { return c.conns }
+
+// InFlight is how many calls wait for a reply.
+func (c *Client) InFlight() int {
+	n := 0
+	for _, conn := range c.conns {
+		n += conn.InFlight()
+	}
+	return n
+}
+
+// Close ends the connections; calls that wait fail.
+func (c *Client) Close() {
+	for _, conn := range c.conns {
+		conn.Close()
+	}
+}
+
+// waiter lets a goroutine wait for the end of a call.
+type waiter struct{ done chan struct{} }
+
+var waiters = sync.Pool{New: func() any { return &waiter{done: make(chan struct{}, 1)} }}
+
+func (w *waiter) Return(*Call, int) bool {
+	w.done <- struct{}{}
+	return false
+}
+
+// Do hands c to h and waits until it has ended. Afterwards the caller owns c again. It is for
+// callers with a goroutine to spare: HTTP handlers, commands, tests. The call's Deadline has
+// to end it; Do does not give up by itself.
+func Do(h Handler, c *Call) {
+	w := waiters.Get().(*waiter)
+	c.Push(w, 0)
+	h.Handle(c)
+	<-w.done
+	c.Batch = nil
+	waiters.Put(w)
+}
+
+// Ping sends a heartbeat on a connection of its own to addr and waits for the answer.
+func Ping(ctx context.Context, addr string, opts ConnOptions) error {
+	n := NewConn(addr, opts)
+	conn, err := n.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	beat := Frame{Serialize: SerializeSimple << 3}
+	if _, err := conn.Write(beat.AppendTo(nil, 1, FlagHeartbeat|FlagProxy)); err != nil {
+		return err
+	}
+	r := newReader(conn, 0, 0) // ctx bounds it
+	defer r.drop()
+	for {
+		frame, err := r.next()
+		if err != nil || frame != nil {
+			return err
+		}
+		if err := r.more(); err != nil {
+			return err
+		}
+	}
+}

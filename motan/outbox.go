@@ -1,0 +1,260 @@
+package motan
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// highWater is how many queued bytes make those who feed an outbox wait.
+	highWater = 1 << 20
+	// queueLimit is how many queued bytes break a connection whose peer does not read them.
+	queueLimit = 64 << 20
+	// drainWait is how long a feeder waits for an outbox above highWater to move at all.
+	drainWait = 250 * time.Millisecond
+	// writeTimeout is how long a peer may take to read what a full socket holds up.
+	writeTimeout = 5 * time.Second
+	// writeChunk is what a peer must read within writeTimeout for the connection to live.
+	writeChunk = 64 << 10
+)
+
+var errQueueFull = errors.New("motan: peer does not read, too much is queued for it")
+
+// outbox gathers what is to be written to one connection and writes it in few, large pieces.
+// Appending never blocks and flushing never does either: what the socket does not take at
+// once is written by a goroutine that lives until the queue is empty.
+type outbox struct {
+	mu      sync.Mutex
+	conn    net.Conn        // guarded by mu; nil while there is no connection
+	raw     syscall.RawConn // guarded by mu; nil where conn has no descriptor
+	queue   []byte          // guarded by mu; what nobody has begun to write
+	writing bool            // guarded by mu; somebody writes, and will write queue as well
+	rest    int             // guarded by mu; bytes of a piece that the socket did not take yet
+	added   int64           // guarded by mu; bytes ever queued
+	sent    int64           // guarded by mu; bytes that the socket has taken or may be taking now
+	stalled bool            // guarded by mu; the peer did not read for drainWait while above highWater
+	moved   chan struct{}   // guarded by mu; closed when the queue falls below highWater or breaks
+	broken  error           // guarded by mu; why nothing can be written any more
+
+	fail func(error) // called without mu when a write fails; set once
+
+	// Of whoever is writing:
+	piece   []byte
+	wrote   int
+	failure error
+	try     func(fd uintptr) bool // tryWrite, made once so that a flush allocates nothing
+}
+
+// open begins writing to conn. Caller holds mu.
+func (o *outbox) open(conn net.Conn) {
+	o.conn, o.raw, o.broken, o.stalled = conn, nil, nil, false
+	if sc, ok := conn.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			o.raw = raw
+		}
+	}
+	if o.try == nil {
+		o.try = o.tryWrite
+	}
+}
+
+// shut forgets what is queued; later appends are dropped. Caller holds mu.
+func (o *outbox) shut(err error) {
+	o.broken = err
+	o.conn, o.raw = nil, nil
+	if o.queue != nil {
+		putBuffer(o.queue)
+		o.queue = nil
+	}
+	o.release()
+}
+
+// release wakes the feeders that wait. Caller holds mu.
+func (o *outbox) release() {
+	if o.moved != nil {
+		close(o.moved)
+		o.moved = nil
+	}
+}
+
+// add appends f and tells whether the caller has to flush: the one who finds the queue empty
+// does. Caller holds mu.
+func (o *outbox) add(f *Frame, id uint64, typ byte) (flush bool) {
+	before := len(o.queue)
+	o.queue = f.append(o.queue, id, typ)
+	o.added += int64(len(o.queue) - before)
+	return before == 0 && !o.writing
+}
+
+// flush writes what is queued as far as the socket takes it without waiting, and tells
+// whether the peer is so far behind that its feeders should wait, see hold.
+func (o *outbox) flush() (behind bool) {
+	o.mu.Lock()
+	if o.writing || len(o.queue) == 0 || o.conn == nil {
+		behind = o.queued() >= highWater
+		o.mu.Unlock()
+		return behind
+	}
+	o.writing = true
+	for len(o.queue) > 0 && o.conn != nil {
+		o.piece, o.wrote, o.failure = o.queue, 0, nil
+		o.queue = nil
+		o.sent += int64(len(o.piece)) // until it is known better: the peer can be faster than we
+		raw, conn := o.raw, o.conn
+		o.mu.Unlock()
+
+		if raw != nil {
+			if err := raw.Write(o.try); err != nil && o.failure == nil {
+				o.failure = err
+			}
+		}
+		o.mu.Lock()
+		o.sent -= int64(len(o.piece) - o.wrote)
+		if o.failure != nil {
+			err := o.failure
+			o.mu.Unlock()
+			o.breakOff(err)
+			return false
+		}
+		if o.wrote < len(o.piece) {
+			o.rest = len(o.piece) - o.wrote
+			behind = o.queued() >= highWater
+			go o.drain(conn) // ends when the queue is empty, by writeTimeout, or when the connection is closed
+			o.mu.Unlock()
+			return behind
+		}
+		putBuffer(o.piece)
+		o.piece = nil
+	}
+	o.writing = false
+	o.release()
+	o.mu.Unlock()
+	return false
+}
+
+// tryWrite writes what the socket takes; true tells the poller not to wait for more room.
+func (o *outbox) tryWrite(fd uintptr) bool {
+	for o.wrote < len(o.piece) {
+		n, err := syscall.Write(int(fd), o.piece[o.wrote:])
+		switch {
+		case err == nil:
+			o.wrote += n
+		case errors.Is(err, syscall.EINTR):
+		case errors.Is(err, syscall.EAGAIN):
+			return true
+		default:
+			o.failure = err
+			return true
+		}
+	}
+	return true
+}
+
+// drain writes the rest of the piece and then the queue, waiting for the peer to read.
+func (o *outbox) drain(conn net.Conn) {
+	for {
+		for o.wrote < len(o.piece) {
+			if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+				o.breakOff(err)
+				return
+			}
+			chunk := o.piece[o.wrote:min(o.wrote+writeChunk, len(o.piece))]
+			o.offer(len(chunk))
+			n, err := conn.Write(chunk)
+			o.wrote += n
+			o.progress(n, len(chunk))
+			if err != nil {
+				o.breakOff(err)
+				return
+			}
+		}
+		o.mu.Lock()
+		putBuffer(o.piece)
+		o.piece, o.wrote, o.rest = o.queue, 0, len(o.queue)
+		o.queue = nil
+		if len(o.piece) == 0 || o.conn != conn {
+			_ = conn.SetWriteDeadline(time.Time{}) // it would fail a flush later on; an error means that the connection is gone
+			o.piece, o.rest, o.writing, o.stalled = nil, 0, false, false
+			o.release()
+			o.mu.Unlock()
+			return
+		}
+		o.mu.Unlock()
+	}
+}
+
+// offer notes that the socket may take n bytes from now on.
+func (o *outbox) offer(n int) {
+	o.mu.Lock()
+	o.sent += int64(n)
+	o.mu.Unlock()
+}
+
+// progress notes that the socket has taken n of the bytes offered.
+func (o *outbox) progress(n, offered int) {
+	o.mu.Lock()
+	o.sent -= int64(offered - n)
+	o.rest = len(o.piece) - o.wrote
+	o.stalled = o.stalled && n == 0
+	if o.rest+len(o.queue) < highWater {
+		o.release()
+	}
+	o.mu.Unlock()
+}
+
+// breakOff ends writing after a failure. Nobody may write any more, as part of a frame may
+// have gone out: writing stays true.
+func (o *outbox) breakOff(err error) {
+	o.mu.Lock()
+	o.piece, o.rest = nil, 0
+	o.release()
+	o.mu.Unlock()
+	o.fail(err)
+}
+
+// queued is how many bytes wait to be written. Caller holds mu.
+func (o *outbox) queued() int { return len(o.queue) + o.rest }
+
+// hold waits while the peer is behind, so that who feeds it stops reading: until the queue
+// falls below highWater, but no longer than drainWait without progress. Then the outbox is
+// stalled and refuses to be fed rather than holding up those who feed others as well.
+func (o *outbox) hold() {
+	o.mu.Lock()
+	for o.conn != nil && o.queued() >= highWater && !o.stalled {
+		if o.moved == nil {
+			o.moved = make(chan struct{})
+		}
+		moved, before := o.moved, o.sent
+		o.mu.Unlock()
+		timer := time.NewTimer(drainWait)
+		select {
+		case <-moved:
+		case <-timer.C:
+		}
+		timer.Stop()
+		o.mu.Lock()
+		if o.sent == before && o.conn != nil {
+			o.stalled = o.queued() >= highWater
+		}
+	}
+	o.mu.Unlock()
+}
+
+// awaitQueue waits while the peer is behind with reading what is meant for it; writeTimeout
+// bounds that.
+func (o *outbox) awaitQueue() {
+	o.mu.Lock()
+	for o.conn != nil && o.queued() >= highWater {
+		if o.moved == nil {
+			o.moved = make(chan struct{})
+		}
+		moved := o.moved
+		o.mu.Unlock()
+		<-moved
+		o.mu.Lock()
+	}
+	o.mu.Unlock()
+}

@@ -1,0 +1,183 @@
+package motan
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+)
+
+// readBytes is what one read takes at most, and so the most that a batch holds back.
+const readBytes = 64 << 10
+
+// reader cuts a connection's bytes into frames. While nothing has arrived it holds no buffer.
+type reader struct {
+	conn    net.Conn
+	raw     syscall.RawConn
+	limit   int           // maxContentLength
+	patient time.Duration // how long a frame that has begun may take; 0 means for ever
+
+	buf      []byte // pooled; data that is not yet consumed is buf[from:to]
+	from, to int
+	end      int // no byte is read beyond buf[end]: a large frame gets its buffer for itself
+	readErr  error
+	try      func(fd uintptr) bool
+
+	timed   bool  // a read deadline is set because a frame has begun
+	timedAt int64 // when it was set
+	timedTo int   // how much of the frame has to be there for the deadline to move on
+}
+
+func newReader(conn net.Conn, limit int, patient time.Duration) *reader {
+	r := &reader{conn: conn, limit: limit, patient: patient}
+	if sc, ok := conn.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			r.raw = raw
+		}
+	}
+	r.try = r.tryRead
+	return r
+}
+
+// next returns the next whole frame that has already arrived, as bytes valid until the next
+// call of a method; nil when more has to be read.
+func (r *reader) next() ([]byte, error) {
+	size, err := frameSize(r.buf[r.from:r.to], r.limit)
+	if err != nil {
+		return nil, err
+	}
+	if size > r.to-r.from {
+		return nil, nil
+	}
+	frame := r.buf[r.from : r.from+size]
+	r.from += size
+	r.timedTo = 0
+	return frame, nil
+}
+
+// fill makes f the frame that next returned: a large one takes the buffer along.
+func (r *reader) fill(f *Frame, frame []byte) {
+	if len(frame) <= readBytes || r.from != r.to {
+		f.read(frame)
+		return
+	}
+	f.Reset()
+	f.take(frame)
+	r.buf, r.from, r.to = nil, 0, 0
+}
+
+// more waits for more bytes. Before it, next has returned nil.
+func (r *reader) more() error {
+	left := r.to - r.from
+	if left == 0 {
+		r.drop()
+		if r.timed {
+			r.timed = false
+			if err := r.conn.SetReadDeadline(time.Time{}); err != nil {
+				return err
+			}
+		}
+		return r.read()
+	}
+	size, err := frameSize(r.buf[r.from:r.to], r.limit)
+	if err != nil {
+		return err
+	}
+	if err := r.hurry(left); err != nil {
+		return err
+	}
+	if r.from > 0 && size > len(r.buf)-r.from {
+		copy(r.buf, r.buf[r.from:r.to])
+		r.from, r.to = 0, left
+	}
+	if r.to == len(r.buf) { // larger than the buffer: grow with what has arrived, not with what was announced
+		grown := append(getBuffer(min(size, 4*len(r.buf))), r.buf[:r.to]...)
+		putBuffer(r.buf)
+		r.buf = grown[:cap(grown)]
+	}
+	r.end = len(r.buf)
+	if size > readBytes {
+		r.end = min(r.from+size, len(r.buf))
+	}
+	return r.read()
+}
+
+// hurry gives a frame that has begun the time patient to arrive, and as much again for each
+// further readBytes of it. The time is that of now and not of the batch: the batch may have
+// been held back until a deadline set before was over.
+func (r *reader) hurry(left int) error {
+	now := Now()
+	if r.patient == 0 || left < r.timedTo || r.timed && r.timedTo == 0 && now-r.timedAt < int64(r.patient)/8 {
+		return nil
+	}
+	r.timed, r.timedAt = true, now
+	r.timedTo = left + readBytes
+	return r.conn.SetReadDeadline(time.Now().Add(r.patient))
+}
+
+// read reads once into the free part of the buffer, waiting for the connection to be readable.
+func (r *reader) read() error {
+	before := r.to
+	r.readErr = nil
+	if r.raw != nil {
+		if err := r.raw.Read(r.try); err != nil {
+			return err
+		}
+	} else {
+		r.acquire()
+		var n int
+		n, r.readErr = r.conn.Read(r.buf[r.to:r.end])
+		r.to += n
+	}
+	if r.to > before {
+		return nil
+	}
+	if errors.Is(r.readErr, io.EOF) && r.to > r.from {
+		return io.ErrUnexpectedEOF
+	}
+	return r.readErr
+}
+
+// tryRead reads if there is something to be read; false lets the poller wait, without a buffer.
+func (r *reader) tryRead(fd uintptr) bool {
+	empty := r.buf == nil
+	r.acquire()
+	for {
+		n, err := syscall.Read(int(fd), r.buf[r.to:r.end])
+		switch {
+		case err == nil:
+			r.to += n
+			if n == 0 {
+				r.readErr = io.EOF
+			}
+			return true
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case errors.Is(err, syscall.EAGAIN):
+			if empty {
+				r.drop()
+			}
+			return false
+		default:
+			r.readErr = err
+			return true
+		}
+	}
+}
+
+// acquire makes sure that there is a buffer.
+func (r *reader) acquire() {
+	if r.buf == nil {
+		b := getBuffer(readBytes)
+		r.buf, r.from, r.to, r.end = b[:cap(b)], 0, 0, cap(b)
+	}
+}
+
+// drop gives the buffer back.
+func (r *reader) drop() {
+	if r.buf != nil {
+		putBuffer(r.buf)
+		r.buf, r.from, r.to = nil, 0, 0
+	}
+}
