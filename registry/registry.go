@@ -1,0 +1,97 @@
+// Package registry says who serves a Motan service, and tells others what we serve.
+//
+// It holds the interface that the agent is built on, the URL text that Motan registries keep, the on-disk cache, and
+// the registries that need no server: Static, Direct, File and Local. Registries that do are packages beside it.
+// It does not connect to providers, choose between them, or check that they are alive.
+//
+// The failure it prevents: a caller that knows nobody because the registry is slow, gone, or has told nonsense.
+package registry
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"strings"
+)
+
+// Service names what is looked for or offered. Version and Protocol may be empty, which means any.
+type Service struct {
+	Group    string
+	Path     string
+	Version  string
+	Protocol string
+}
+
+// Node is one provider of a service as the registry tells it. It is a value: neither it nor its Params are changed
+// after it was handed over.
+type Node struct {
+	Service
+	Host      string            // an IP (v6 without brackets), a name, or "unix:///path"
+	Port      int               // 0 for a unix socket
+	Params    map[string]string // nil when there are none; all parameters of the URL except group
+	Available bool              // listed under server (true) or unavailableServer (false)
+}
+
+// Addr returns the address that n is dialled at: "host:port", "[v6]:port", or the host alone when it is "unix:///path".
+func (n Node) Addr() string {
+	if strings.HasPrefix(n.Host, unixScheme) {
+		return n.Host
+	}
+	return net.JoinHostPort(n.Host, strconv.Itoa(n.Port))
+}
+
+// NodeKey tells nodes apart: what is announced again under the same key replaces what was announced before.
+type NodeKey struct {
+	Group string
+	Path  string
+	Host  string
+	Port  int
+}
+
+// Key returns what tells n apart from other nodes.
+func (n Node) Key() NodeKey {
+	return NodeKey{Group: n.Group, Path: n.Path, Host: n.Host, Port: n.Port}
+}
+
+// Registry tells who serves a service, and says that we do. Its methods may be called at once from any goroutine.
+type Registry interface {
+	// Watch calls update with the full list of available nodes whenever it changes, first as soon as it is known, until
+	// ctx ends. It returns at once; updates come one at a time from a goroutine of the registry's; the slice is the
+	// receiver's to keep. A registry that cannot be reached is not an error: update is simply not called. An error says
+	// that the watch can never work.
+	Watch(ctx context.Context, s Service, update func([]Node)) error
+
+	// Announce says that n is served (n.Available: for callers to see; else registered but not available) until ctx
+	// ends, then withdraws it. It returns at once. Announcing the same node (same Service.Group, Path, Host, Port) again
+	// replaces what was said, and the older ctx no longer matters.
+	Announce(ctx context.Context, n Node) error
+}
+
+// Closer is an optional ability of a Registry: to end its session.
+type Closer interface {
+	// Close ends the registry's session, so that everything announced vanishes at once, and waits for that until ctx
+	// ends. Watches learn nothing new afterwards, except that an update already on its way may still come. Announce and
+	// Watch return ErrClosed.
+	Close(ctx context.Context) error
+}
+
+// Unwrapper is an optional ability of a Registry that stands in front of another: to give the one behind it.
+type Unwrapper interface {
+	Unwrap() Registry
+}
+
+// As returns the ability T of reg, or of the first registry behind it that has it.
+func As[T any](reg Registry) (T, bool) {
+	for reg != nil {
+		if t, ok := reg.(T); ok {
+			return t, true
+		}
+		u, ok := reg.(Unwrapper)
+		if !ok {
+			break
+		}
+		reg = u.Unwrap()
+	}
+	var none T
+	return none, false
+}

@@ -1,0 +1,56 @@
+package registry
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Stater is an optional ability of a Registry: to tell how it fares, for metrics and the management API.
+type Stater interface {
+	// State returns how the registry fares now. It does not block on the registry.
+	State() State
+}
+
+// State tells how a registry fares.
+type State struct {
+	Kind      string           // "zookeeper", "file", ...
+	Connected bool             // whether the registry can be reached now; true where there is nothing to reach
+	Since     time.Time        // when Connected last changed; zero if never
+	LastError string           // the last error, empty when there was none or it was overcome
+	Sessions  int              // how many sessions there were, the present one included; 0 where there are none
+	Watches   []WatchState     // one for each service watched, sorted by group and path
+	Announced []AnnounceState  // one for each node announced, sorted by group, path and address
+	Extra     map[string]int64 // counters that only this kind has, by a name fit for a metric; nil when there are none
+}
+
+// WatchState tells what is known about a watched service.
+type WatchState struct {
+	Group     string
+	Path      string
+	Nodes     int       // how many nodes the receiver was last given
+	Updated   time.Time // when the registry last confirmed or changed the list; zero if it never did
+	Stale     bool      // the list is not confirmed: it came from the disk, or the registry cannot be reached
+	LastError string    // why the last reading failed, or what was wrong with a node; empty when all is well
+}
+
+// AnnounceState tells what became of an announced node.
+type AnnounceState struct {
+	Group     string
+	Path      string
+	Addr      string
+	Available bool      // what was asked for
+	Written   bool      // whether the registry holds it as asked
+	Checked   time.Time // when the registry last confirmed it; zero if it never did
+	LastError string
+}
+
+// Sort puts the watches and announcements of s in their documented order.
+func (s *State) Sort() {
+	slices.SortFunc(s.Watches, func(a, b WatchState) int {
+		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Path, b.Path))
+	})
+	slices.SortFunc(s.Announced, func(a, b AnnounceState) int {
+		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Addr, b.Addr))
+	})
+}

@@ -1,0 +1,236 @@
+package zookeeper
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+)
+
+const (
+	// maxJobs is how many lists and claims are worked on at once; each list has up to readers requests under way.
+	maxJobs = 8
+	// oldSessions is how many sessions of ours are remembered; nodes of older ones have long expired.
+	oldSessions = 4
+	// idle is the longest that reconcile sleeps; it only bounds arithmetic.
+	idle = time.Hour
+	// lookAgain is how often it is looked at whether a link is hopeless, or may be authorized again.
+	lookAgain = time.Second
+)
+
+// job does requests without holding a lock. What it returns is run with Registry.mu held.
+type job func() (finish func(now time.Time))
+
+// reconcile is the one goroutine that decides what to do: it compares what is wanted with what the tree is known to hold,
+// and starts jobs for the difference. It ends when ctx does.
+func (r *Registry) reconcile(ctx context.Context) {
+	defer close(r.stopped)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var finish func(time.Time)
+	for {
+		jobs, next := r.step(time.Now(), finish)
+		finish = nil
+		for _, j := range jobs {
+			r.wg.Go(func() { r.finished <- j() }) // ends with its requests; finished has room for all jobs
+		}
+		timer.Reset(next)
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.wake:
+		case <-timer.C:
+		case finish = <-r.finished:
+		}
+	}
+}
+
+// step takes the outcome of a job if there is one, and the server's notices, and returns what is to be done now and how long
+// nothing else will be.
+func (r *Registry) step(now time.Time, finish func(time.Time)) (jobs []job, next time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// Notices first: one that came before the answer to a reading belongs before it.
+	r.observe(now)
+	if finish != nil {
+		r.running--
+		finish(now)
+	}
+	if !r.connected {
+		return nil, lookAgain
+	}
+	if !r.authorized {
+		return r.authorize(now), lookAgain
+	}
+	wakeAt := now.Add(idle)
+	c, ours := r.client(), append([]int64{r.session}, r.past...)
+	for path, m := range r.claims {
+		if at, ok := m.due(r.session); ok && r.takes(now, at, &wakeAt) {
+			jobs = append(jobs, r.claimJob(c, path, m, ours))
+		}
+	}
+	for _, o := range r.lookouts {
+		if at, ok := o.due(); ok && r.takes(now, at, &wakeAt) {
+			jobs = append(jobs, r.lookoutJob(c, o, now))
+		}
+	}
+	return jobs, wakeAt.Sub(now)
+}
+
+// takes reports whether what is due at at can be started now, and takes a place for it; else it lowers wakeAt where that
+// has to be remembered.
+func (r *Registry) takes(now, at time.Time, wakeAt *time.Time) bool {
+	switch {
+	case at.After(now):
+		if at.Before(*wakeAt) {
+			*wakeAt = at
+		}
+		return false
+	case r.running >= maxJobs:
+		return false // the end of a job brings us back
+	}
+	r.running++
+	return true
+}
+
+// observe takes what the link has to tell. The caller holds mu.
+func (r *Registry) observe(now time.Time) {
+	up, arrivals, changed := r.link.mail.take()
+	for _, path := range changed {
+		if o := r.lookouts[path]; o != nil {
+			o.notice()
+		}
+	}
+	if id := r.link.conn.SessionID(); up && id != 0 && arrivals != r.arrivals {
+		r.arrivals = arrivals
+		r.arrive(now, id)
+	}
+	if !up && r.connected {
+		r.connected, r.since = false, now
+		r.options.Log.Warn("registry/zookeeper: connection lost; what is known stays in use", "servers", r.options.Address)
+	}
+	if !up && r.link.hopeless() {
+		r.relink()
+	}
+}
+
+// arrive takes a connection with a session. The caller holds mu.
+func (r *Registry) arrive(now time.Time, id int64) {
+	newSession := id != r.session
+	if newSession {
+		if r.session != 0 {
+			r.past = append([]int64{r.session}, r.past[:min(len(r.past), oldSessions-1)]...)
+		}
+		r.session = id
+		r.sessions++
+	}
+	if !r.connected {
+		r.since = now
+	}
+	r.connected = true
+	r.options.Log.Info("registry/zookeeper: connected", "servers", r.options.Address, "new_session", newSession)
+	for _, o := range r.lookouts {
+		o.arrive(now, newSession)
+	}
+	for _, m := range r.claims {
+		m.pace.reset()
+		m.checkAt = now
+	}
+}
+
+// relink gives up a link that no server lets in any more, and makes a new one. The caller holds mu.
+func (r *Registry) relink() {
+	r.options.Log.Warn("registry/zookeeper: all servers refuse the session; beginning a new one", "servers", r.options.Address)
+	l, err := dialLink(&r.options, r.address, r.wake)
+	if err != nil {
+		r.failure = err.Error()
+		return
+	}
+	old := r.link
+	r.wg.Go(old.close) // ends by itself in a few seconds
+	r.link, r.arrivals, r.authorized = l, 0, r.options.Auth == ""
+}
+
+// authorize returns the job that tells the servers who we are. The library repeats that after each reconnect; nothing else
+// is asked before it has been done once. The caller holds mu.
+func (r *Registry) authorize(now time.Time) []job {
+	if r.running > 0 || now.Before(r.authPace.notBefore) {
+		return nil
+	}
+	r.running++
+	c, l := r.client(), r.link
+	return []job{func() func(time.Time) {
+		err := c.do("authorize", "/", func() error { return l.conn.AddAuth("digest", []byte(r.options.Auth)) })
+		return func(now time.Time) {
+			if l != r.link {
+				return
+			}
+			if r.authorized = err == nil; !r.authorized {
+				r.failure = err.Error()
+				r.authPace.failed(now)
+				return
+			}
+			r.failure = ""
+		}
+	}}
+}
+
+// client returns what jobs make their requests with. The caller holds mu.
+func (r *Registry) client() client {
+	acl := zk.WorldACL(zk.PermAll)
+	if r.options.Auth != "" {
+		acl = zk.AuthACL(zk.PermAll)
+	}
+	return client{link: r.link, id: r.session, acl: acl, timeout: r.options.CallTimeout}
+}
+
+// lookoutJob reads a list. The caller holds mu.
+func (r *Registry) lookoutJob(c client, o *lookout, now time.Time) job {
+	how, fired := o.begin(now), o.fired
+	return func() func(time.Time) {
+		l, err := c.read(how)
+		return func(now time.Time) {
+			o.busy = false
+			if c.id != r.session || c.link != r.link { // what it says of the watch is about another session
+				o.dirty, o.armed = true, false
+				return
+			}
+			if o.finish(now, how, fired, r.options.Relist, l, err, r.options.Log) {
+				r.lost++
+			}
+		}
+	}
+}
+
+// claimJob makes the tree agree with a claim. The caller holds mu.
+func (r *Registry) claimJob(c client, path string, m *claim, ours []int64) job {
+	want, withdrawn, generation := m.want, m.withdrawn, m.generation
+	m.busy = true
+	return func() func(time.Time) {
+		var err error
+		if withdrawn {
+			err = c.release(want, ours)
+		} else {
+			err = c.hold(want)
+		}
+		return func(now time.Time) {
+			m.busy = false
+			if c.id != r.session || c.link != r.link {
+				return // looked at again in the new session
+			}
+			m.finish(now, generation, c.id, r.options.SelfCheck, err, r.options.Log)
+			if err == nil && withdrawn && m.generation == generation {
+				delete(r.claims, path)
+			}
+		}
+	}
+}
+
+// dirOf returns the folder that a lookout of p reads.
+func dirOf(p place) string { return p.dir(dirServer) }
+
+// claimName returns what a claim is kept under: the place of the node whether available or not.
+func claimName(p place, kind, name string) string {
+	return strings.Join([]string{p.base, kind, name}, "/")
+}

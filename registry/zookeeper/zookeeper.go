@@ -1,0 +1,228 @@
+// Package zookeeper keeps Motan's service registry in ZooKeeper, in the tree that Motan Java and motan-go share.
+//
+// It is built on wishes: Watch and Announce note what is wanted, and one goroutine compares that with what the tree is
+// known to hold and works on the difference, again after each notice, reconnect and new session, and now and then without
+// any reason. So there is one way in which things come about, whatever has happened before.
+//
+// It does not choose providers or remember them on disk; registry.Cached does that.
+//
+// The failure it prevents: an agent that after some hiccup of ZooKeeper no longer sees new providers, or is no longer seen.
+package zookeeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/motand/motand/registry"
+)
+
+// Registry is Motan's registry in one ZooKeeper ensemble. It connects at the first Watch or Announce, and keeps one session
+// until Close. Provider lists are told as they are, also when they become empty.
+type Registry struct {
+	options Options
+	address address
+
+	wake     chan struct{}        // holds a token when there is something to look at
+	finished chan func(time.Time) // what jobs leave to be done
+	wg       sync.WaitGroup       // all goroutines of ours
+	ctx      context.Context      // ends the goroutine that reconciles, and the feeds
+	cancel   context.CancelFunc
+	stopped  chan struct{} // closed when the goroutine that reconciles has ended
+	gone     chan struct{} // closed when Close is done
+
+	mu         sync.Mutex // guards what follows; never held over a request
+	started    bool
+	closed     bool
+	link       *link // nil until started
+	connected  bool  // there is a connection with a session
+	authorized bool  // the servers know who we are, where they have to
+	authPace   pace
+	arrivals   int     // how often the link had got a session when we last looked
+	session    int64   // 0 before the first
+	past       []int64 // sessions of ours before, newest first
+	sessions   int
+	since      time.Time // when connected changed
+	failure    string
+	lookouts   map[string]*lookout // by folder
+	claims     map[string]*claim   // by claimName
+	running    int                 // jobs
+	lost       int64               // notices that never came, or only after what they were about
+	left       bool                // at the end no server could be told
+}
+
+var (
+	_ registry.Registry = (*Registry)(nil)
+	_ registry.Closer   = (*Registry)(nil)
+	_ registry.Stater   = (*Registry)(nil)
+)
+
+// New checks o. It does not connect.
+func New(o Options) (*Registry, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	a, err := parseAddress(o.Address)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Registry{
+		options:    o,
+		address:    a,
+		wake:       make(chan struct{}, 1),
+		finished:   make(chan func(time.Time), maxJobs),
+		ctx:        ctx,
+		cancel:     cancel,
+		stopped:    make(chan struct{}),
+		gone:       make(chan struct{}),
+		authorized: o.Auth == "",
+		lookouts:   make(map[string]*lookout),
+		claims:     make(map[string]*claim),
+	}, nil
+}
+
+// start connects unless that was done. The caller holds mu.
+func (r *Registry) start() error {
+	if r.closed {
+		return registry.ErrClosed
+	}
+	if r.started {
+		return nil
+	}
+	l, err := dialLink(&r.options, r.address, r.wake)
+	if err != nil {
+		return err
+	}
+	r.started, r.link, r.since = true, l, time.Now()
+	r.wg.Go(func() { r.reconcile(r.ctx) }) // ends with Close
+	return nil
+}
+
+// Watch implements registry.Registry. Group and Path of s must be names that can be one step of a ZooKeeper path.
+func (r *Registry) Watch(ctx context.Context, s registry.Service, update func([]registry.Node)) error {
+	p, err := placeOf(r.address.chroot, s)
+	if err != nil {
+		return err
+	}
+	if update == nil {
+		return errors.New("registry/zookeeper: watch: no receiver for updates")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.start(); err != nil {
+		return err
+	}
+	dir := dirOf(p)
+	o := r.lookouts[dir]
+	if o == nil {
+		o = &lookout{place: p, dir: dir, feeds: make(map[*registry.Feed]struct{}), dirty: true}
+		o.auditAt = time.Now().Add(about(r.options.Relist))
+		r.lookouts[dir] = o
+		r.showClient(p, s)
+	}
+	f := registry.NewFeed(s, update)
+	o.add(f)
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(r.ctx, cancel)
+	r.wg.Go(func() { // ends with the caller's ctx or with Close
+		defer stop()
+		defer cancel()
+		f.Run(ctx)
+		r.leave(o, f)
+	})
+	poke(r.wake)
+	return nil
+}
+
+// leave ends a watch; the list is forgotten with the last.
+func (r *Registry) leave(o *lookout, f *registry.Feed) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(o.feeds, f)
+	if len(o.feeds) > 0 || r.lookouts[o.dir] != o {
+		return
+	}
+	delete(r.lookouts, o.dir)
+	if m := r.claims[claimName(o.place, dirClient, "")]; m != nil {
+		m.withdraw()
+	}
+	poke(r.wake)
+}
+
+// showClient has our watch of p appear in the tree, as motan-go does. The caller holds mu.
+func (r *Registry) showClient(p place, s registry.Service) {
+	if r.options.LocalIP == "" {
+		return
+	}
+	n := registry.Node{Service: s, Host: r.options.LocalIP}
+	u := n.URL()
+	if u.Protocol == "" {
+		u.Protocol = "motan2"
+	}
+	for k, v := range r.options.ClientParams {
+		u.Params[k] = v
+	}
+	u.Params["nodeType"] = "referer"
+	name := claimName(p, dirClient, "")
+	m := r.claims[name]
+	if m == nil {
+		m = &claim{place: p}
+		r.claims[name] = m
+	}
+	m.change(wish{
+		path:  p.dir(dirClient) + "/" + n.Addr(),
+		data:  r.options.Form.Encode(string(registry.AppendURL(nil, u))),
+		addr:  n.Addr(),
+		yield: true,
+	})
+}
+
+// Announce implements registry.Registry. n needs a host that others can reach: a unix socket is refused.
+func (r *Registry) Announce(ctx context.Context, n registry.Node) error {
+	p, err := placeOf(r.address.chroot, n.Service)
+	if err != nil {
+		return err
+	}
+	text, err := n.Text()
+	if err != nil {
+		return err
+	}
+	if n.Port == 0 || strings.ContainsRune(n.Host, '/') {
+		return fmt.Errorf("registry/zookeeper: announce %s at %s: other hosts need an IP or name, and a port", n.Path, n.Addr())
+	}
+	w := wish{data: r.options.Form.Encode(text), addr: n.Addr(), available: n.Available, goneFirst: !n.Available}
+	w.path, w.instead = p.dir(dirServer)+"/"+w.addr, p.dir(dirUnavailable)+"/"+w.addr
+	if !n.Available {
+		w.path, w.instead = w.instead, w.path
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.start(); err != nil {
+		return err
+	}
+	name := claimName(p, dirServer, w.addr)
+	m := r.claims[name]
+	if m == nil {
+		m = &claim{place: p}
+		r.claims[name] = m
+	}
+	if m.stop != nil {
+		m.stop()
+	}
+	m.change(w)
+	generation := m.generation
+	m.stop = context.AfterFunc(ctx, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.claims[name] == m && m.generation == generation {
+			m.withdraw()
+			poke(r.wake)
+		}
+	})
+	poke(r.wake)
+	return nil
+}
