@@ -1,0 +1,189 @@
+package httpbridge
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/motand/motand/motan"
+)
+
+// ProviderSettings are the keys of a service with "provider: http".
+type ProviderSettings struct {
+	Domain                string                    // the Host that is sent where a call names none
+	Locations             []Location                // of the domain
+	EnableRewrite         bool                      // enableRewrite, true in a configuration that does not say: a location must match
+	EnableHTTPException   bool                      // enableHttpException: a status of 400 or more is an exception
+	ProxyAddress          string                    // host:port or unix:///path; empty means URL format
+	ProxySchema           string                    // http or https; empty means http
+	MaxConnections        int                       // and calls in flight; 0 means 1024
+	KeepaliveTimeout      time.Duration             // how long a connection may be used; 0 means without end
+	IdleConnectionTimeout time.Duration             // how long it may be idle; 0 means 5 s
+	RequestTimeout        time.Duration             // for the whole exchange with the web service; 0 means 1 s
+	MaxContentLength      int                       // of a response's body and of an inflated argument, in bytes; 0 means 10 MiB
+	HTTPRequestMethod     string                    // HTTP_REQUEST_METHOD; empty means GET
+	URLFormat             string                    // URL_FORMAT, with at most one %s for the method
+	Methods               map[string]MethodSettings // http-service, by method; "" is http_default_motan_method
+}
+
+// MethodSettings are the keys of http-service for one method.
+type MethodSettings struct {
+	URLFormat         string // empty means that of the service
+	HTTPRequestMethod string // empty means that of the service
+}
+
+// What the settings mean where they are 0, from the motan-go agent.
+const (
+	defaultMaxConns       = 1024
+	defaultIdleConn       = 5 * time.Second
+	defaultRequestTimeout = time.Second
+)
+
+// Provider answers calls by asking a local web service over HTTP/1.1, see the package comment for its three modes.
+//
+// What goes wrong has the error type 2 (biz) and an HTTP status as its code, as the motan-go agent has it, so no caller
+// tries again: 400 for arguments that do not fit HTTP, 404 without a location, 503 when the web service does
+// not answer. Only a call beyond MaxConnections has error type 1, since the web service has not heard of it.
+type Provider struct {
+	settings  ProviderSettings
+	locations *Locations
+	proxy     *upstream             // nil without ProxyAddress
+	formats   map[string]*urlFormat // by method, "" for all others; nil with ProxyAddress
+	hosts     map[string]*upstream  // of formats, by scheme and host
+
+	running sync.WaitGroup
+
+	mu       sync.Mutex
+	inFlight int  // guarded by mu
+	closed   bool // guarded by mu
+}
+
+var _ motan.Handler = (*Provider)(nil)
+
+// NewProvider checks s and returns a Provider that has no connection yet.
+func NewProvider(s ProviderSettings) (*Provider, error) {
+	locations, err := NewLocations(s.Locations)
+	if err != nil {
+		return nil, fmt.Errorf("http provider: %w", err)
+	}
+	if s.MaxConnections <= 0 {
+		s.MaxConnections = defaultMaxConns
+	}
+	if s.MaxContentLength <= 0 {
+		s.MaxContentLength = defaultMaxBodySize
+	}
+	s.IdleConnectionTimeout = orDefault(s.IdleConnectionTimeout, defaultIdleConn)
+	s.RequestTimeout = orDefault(s.RequestTimeout, defaultRequestTimeout)
+	if s.HTTPRequestMethod == "" {
+		s.HTTPRequestMethod = fasthttp.MethodGet
+	}
+	if err := checkVerb([]byte(s.HTTPRequestMethod)); err != nil {
+		return nil, fmt.Errorf("http provider: HTTP_REQUEST_METHOD: %w", err)
+	}
+	if s.ProxySchema == "" {
+		s.ProxySchema = "http"
+	}
+	p := &Provider{settings: s, locations: locations, hosts: map[string]*upstream{}}
+	if s.ProxyAddress == "" {
+		err = p.addFormats()
+	} else {
+		p.proxy, err = newProxyUpstream(s)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("http provider: %w", err)
+	}
+	return p, nil
+}
+
+// Handle answers c later, from a goroutine of its own, which ends with the exchange: at the latest after
+// RequestTimeout or at the call's Deadline.
+func (p *Provider) Handle(c *motan.Call) {
+	if err := p.enter(); err != nil {
+		c.Fail(err)
+		return
+	}
+	c.Batch = nil // that of the connection's reader, which goes on without this call
+	go p.serve(c)
+}
+
+func (p *Provider) enter() *motan.Error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return motan.Errorf(motan.KindUnavailable, motan.CodeUnavailable, "http provider: closed")
+	}
+	if p.inFlight >= p.settings.MaxConnections {
+		return motan.Errorf(motan.KindRefused, motan.CodeUnavailable,
+			"http provider: %d calls wait for the web service, which is maxConnections", p.inFlight)
+	}
+	p.inFlight++
+	p.running.Add(1)
+	return nil
+}
+
+func (p *Provider) serve(c *motan.Call) {
+	defer p.running.Done()
+	err := p.call(c)
+	p.mu.Lock()
+	p.inFlight--
+	p.mu.Unlock()
+	if err != nil {
+		c.Reply.Reset()
+		c.Fail(err)
+		return
+	}
+	c.Reply.Type |= motan.FlagResponse
+	c.Reply.SetInt("M_pt", (motan.Now()-c.AttemptStart)/int64(time.Millisecond))
+	c.End()
+}
+
+// call makes the exchange and sets the reply.
+func (p *Provider) call(c *motan.Call) *motan.Error {
+	if err := checkMetadata(&c.Request); err != nil {
+		return err
+	}
+	args, err := readArguments(&c.Request, p.settings.MaxContentLength)
+	if err != nil {
+		return err
+	}
+	x := &webExchange{provider: p, call: c, req: fasthttp.AcquireRequest(), resp: fasthttp.AcquireResponse()}
+	defer x.release()
+	x.req.Header.SetNoDefaultContentType(true)
+	x.resp.Header.SetNoDefaultContentType(true)
+	if transparent, err := strconv.ParseBool(string(c.Request.Get("HTTP_PROXY"))); err == nil && transparent {
+		return x.transparent(args)
+	}
+	if p.proxy != nil {
+		return x.convert(args)
+	}
+	return x.fillFormat(args)
+}
+
+// Close waits for the calls in flight, for at most RequestTimeout, and closes the connections. Later calls fail.
+func (p *Provider) Close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.running.Wait()
+	if p.proxy != nil {
+		p.proxy.close()
+	}
+	for _, u := range p.hosts {
+		u.close()
+	}
+}
+
+// checkVerb tells why verb cannot be the method of an HTTP request.
+func checkVerb(verb []byte) error {
+	if !isToken(verb) || len(verb) > 20 {
+		return fmt.Errorf("%.40q is not an HTTP method", verb)
+	}
+	if string(verb) == fasthttp.MethodConnect {
+		return errors.New("CONNECT cannot be used")
+	}
+	return nil
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package httpbridge
+
+const raceEnabled = false

@@ -1,0 +1,209 @@
+package httpbridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/motand/motand/motan"
+)
+
+// What the fields of a Server mean where they are 0.
+const (
+	defaultMaxBodySize    = 10 << 20 // maxContentLength of the motan-go agent
+	defaultMaxConnections = 20000
+	defaultTransfer       = 10 * time.Second
+	defaultIdle           = 60 * time.Second
+	defaultGuard          = 5 * time.Minute
+)
+
+const (
+	// headBytes bounds the head of a request: request line and headers.
+	headBytes = 16 << 10
+	// spareWorkers lets connections end a little after they are counted as closed.
+	spareWorkers = 1024
+	// quietTime is how long a server that shuts down must have been silent.
+	quietTime = 100 * time.Millisecond
+)
+
+// Server answers HTTP requests by making calls of them. Its exported fields must not change once Serve was called.
+//
+// Requests are read whole, so memory is bounded by MaxConnections and MaxBodySize; a client that is slow has its
+// connection closed. Header names are kept as they were sent: a Fallback compares them without regard to case.
+type Server struct {
+	Handler        motan.Handler           // gets every call; required
+	Fallback       fasthttp.RequestHandler // gets the requests for which there is no path here; nil answers 404
+	MaxBodySize    int                     // of a request's body and of an inflated reply, in bytes; 0 means 10 MiB
+	MaxConnections int                     // open connections, each with at most one call; 0 means 20,000
+	ReadTimeout    time.Duration           // from a request's first byte to its last; 0 means 10 s
+	WriteTimeout   time.Duration           // for an answer; 0 means 10 s
+	IdleTimeout    time.Duration           // between two requests; 0 means 60 s
+	// DefaultTimeout is when the server answers 504 for a call that nobody has ended. It only guards against a Handler
+	// that loses calls: deadlines are for the Handler to set, and must be shorter. 0 means 5 min.
+	DefaultTimeout time.Duration
+	Logger         *slog.Logger // nil means slog.Default
+	Stats          ServerStats
+
+	once     sync.Once
+	http     *fasthttp.Server
+	draining atomic.Bool
+
+	mu        sync.Mutex
+	listeners map[*listener]struct{}   // guarded by mu
+	conns     map[*serverConn]struct{} // guarded by mu
+	stopped   bool                     // guarded by mu
+}
+
+// ServerStats are the counters of a Server. They may be read at any time.
+type ServerStats struct {
+	Requests atomic.Int64 // requests that could be read whole
+	Invalid  atomic.Int64 // requests that could not: malformed, too large, too slow
+	Refused  atomic.Int64 // connections over MaxConnections
+	Calls    atomic.Int64 // calls made of requests
+	InFlight atomic.Int64 // calls that have not ended
+	Lost     atomic.Int64 // calls that did not end within DefaultTimeout
+}
+
+// ErrServerClosed is what Serve returns after Shutdown.
+var ErrServerClosed = errors.New("httpbridge: server is shut down")
+
+// Serve answers the connections of l, TCP or unix, and returns nil once Shutdown has closed l, or the error of l. It
+// may be called for several listeners at once.
+func (s *Server) Serve(l net.Listener) error {
+	s.once.Do(s.setup)
+	bounded := &listener{Listener: l, server: s, done: make(chan struct{})}
+	s.mu.Lock()
+	stopped := s.stopped
+	if !stopped {
+		s.listeners[bounded] = struct{}{}
+	}
+	s.mu.Unlock()
+	if stopped {
+		_ = l.Close() // nobody will accept from it
+		return ErrServerClosed
+	}
+	err := s.http.Serve(bounded)
+	s.mu.Lock()
+	delete(s.listeners, bounded)
+	s.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("httpbridge: accept at %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// setup makes what the fields describe.
+func (s *Server) setup() {
+	if s.MaxBodySize <= 0 {
+		s.MaxBodySize = defaultMaxBodySize
+	}
+	if s.MaxConnections <= 0 {
+		s.MaxConnections = defaultMaxConnections
+	}
+	if s.DefaultTimeout <= 0 {
+		s.DefaultTimeout = defaultGuard
+	}
+	if s.Logger == nil {
+		s.Logger = slog.Default()
+	}
+	s.listeners = map[*listener]struct{}{}
+	s.conns = map[*serverConn]struct{}{}
+	s.http = &fasthttp.Server{
+		Handler:                       s.serve,
+		ErrorHandler:                  s.refuse,
+		ConnState:                     s.connState,
+		Logger:                        quietLogger{s.Logger},
+		Concurrency:                   s.MaxConnections + spareWorkers,
+		ReadBufferSize:                headBytes,
+		MaxRequestBodySize:            s.MaxBodySize,
+		ReadTimeout:                   orDefault(s.ReadTimeout, defaultTransfer),
+		WriteTimeout:                  orDefault(s.WriteTimeout, defaultTransfer),
+		IdleTimeout:                   orDefault(s.IdleTimeout, defaultIdle),
+		DisableHeaderNamesNormalizing: true, // metadata keys keep their case
+		DisablePreParseMultipartForm:  true,
+		NoDefaultServerHeader:         true,
+		SecureErrorLogMessage:         true,
+		CloseOnShutdown:               true,
+		LazyRequestTime:               true,
+	}
+}
+
+func orDefault(d, otherwise time.Duration) time.Duration {
+	if d <= 0 {
+		return otherwise
+	}
+	return d
+}
+
+// quietLogger takes what fasthttp logs about connections. Those are the clients' errors, so they are of use only to
+// someone who looks for them.
+type quietLogger struct{ log *slog.Logger }
+
+func (q quietLogger) Printf(format string, args ...any) {
+	if q.log.Enabled(context.Background(), slog.LevelDebug) {
+		q.log.Debug("httpbridge: " + fmt.Sprintf(format, args...))
+	}
+}
+
+// Shutdown stops listening and lets what is in flight be answered, with "Connection: close" so that clients turn
+// away. Once no request came for a moment it closes all connections. If ctx ends before that, it closes them
+// at once, whatever is in flight, and returns the error of ctx.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.once.Do(s.setup)
+	s.draining.Store(true)
+	s.mu.Lock()
+	s.stopped = true
+	for l := range s.listeners {
+		_ = l.Close() // an error means that it is closed already
+	}
+	s.mu.Unlock()
+	err := s.awaitQuiet(ctx)
+	s.mu.Lock()
+	for c := range s.conns {
+		_ = c.Conn.Close() // as above
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("httpbridge: shut down with requests in flight: %w", err)
+	}
+	if err := s.http.ShutdownWithContext(ctx); err != nil {
+		return fmt.Errorf("httpbridge: shut down: %w", err)
+	}
+	return nil
+}
+
+// awaitQuiet waits until there is no connection, or none of them had a request for quietTime.
+func (s *Server) awaitQuiet(ctx context.Context) error {
+	tick := time.NewTicker(quietTime / 10)
+	defer tick.Stop()
+	seen, since := int64(-1), time.Now()
+	for {
+		s.mu.Lock()
+		open, active := len(s.conns), false
+		for c := range s.conns {
+			active = active || c.active.Load()
+		}
+		s.mu.Unlock()
+		if open == 0 {
+			return nil
+		}
+		if n := s.Stats.Requests.Load(); active || n != seen {
+			seen, since = n, time.Now()
+		}
+		if time.Since(since) >= quietTime {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,106 @@
+package httpbridge
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/motand/motand/motan"
+)
+
+// unixPrefix starts an address that is the path of a unix socket.
+const unixPrefix = "unix://"
+
+// upstream is a web service and the connections to it that are kept.
+type upstream struct {
+	client           fasthttp.HostClient
+	network, address string
+}
+
+// dialError is a connection that could not be made.
+type dialError struct{ cause error }
+
+func (e *dialError) Error() string { return e.cause.Error() }
+func (e *dialError) Unwrap() error { return e.cause }
+
+// newProxyUpstream returns the web service that ProxyAddress names.
+func newProxyUpstream(s ProviderSettings) (*upstream, error) {
+	if s.ProxySchema != "http" && s.ProxySchema != "https" {
+		return nil, fmt.Errorf("proxySchema %q is neither http nor https", s.ProxySchema)
+	}
+	network, address := "tcp", s.ProxyAddress
+	if path, ok := strings.CutPrefix(address, unixPrefix); ok {
+		network, address = "unix", path
+		if path == "" {
+			return nil, errors.New("proxyAddress: the path of the unix socket is missing: unix:///path")
+		}
+	} else if _, _, err := net.SplitHostPort(address); err != nil {
+		return nil, fmt.Errorf("proxyAddress: %w; want host:port or unix:///path", err)
+	}
+	return newUpstream(s, network, address, s.ProxySchema == "https"), nil
+}
+
+func newUpstream(s ProviderSettings, network, address string, secure bool) *upstream {
+	u := &upstream{network: network, address: address}
+	c := &u.client
+	c.Name = "motan"
+	c.Addr = address
+	if network == "unix" {
+		c.Addr = "localhost"
+	}
+	c.IsTLS = secure
+	c.DialTimeout = func(_ string, timeout time.Duration) (net.Conn, error) { return u.dial(timeout, secure) }
+	c.MaxConns = s.MaxConnections
+	c.MaxConnDuration = s.KeepaliveTimeout
+	c.MaxIdleConnDuration = s.IdleConnectionTimeout
+	c.MaxIdemponentCallAttempts = 1 // what is tried again is decided in do
+	c.MaxResponseBodySize = s.MaxContentLength
+	c.ReadBufferSize = headBytes
+	c.ConnPoolStrategy = fasthttp.LIFO // so that those which are not needed become idle
+	c.SecureErrorLogMessage = true
+	return u
+}
+
+func (u *upstream) dial(timeout time.Duration, secure bool) (net.Conn, error) {
+	conn, err := net.DialTimeout(u.network, u.address, timeout)
+	if err != nil {
+		return nil, &dialError{err}
+	}
+	return newKeptConn(conn, secure), nil
+}
+
+// do makes one exchange within the time given. A request is sent again only if its connection turned out to be
+// closed before the first byte was written; each such connection is gone then, so that ends.
+func (u *upstream) do(req *fasthttp.Request, resp *fasthttp.Response, left time.Duration) *motan.Error {
+	deadline := time.Now().Add(left)
+	err := u.client.DoTimeout(req, resp, left)
+	for errors.Is(err, errStale) {
+		err = u.client.DoDeadline(req, resp, deadline)
+	}
+	if err == nil {
+		return nil
+	}
+	var dial *dialError
+	var timeout net.Error
+	var small *fasthttp.ErrSmallBuffer
+	kind, what := motan.KindBroken, "the web service gave no whole answer"
+	switch {
+	case errors.As(err, &dial):
+		kind, what = motan.KindUnavailable, "the web service cannot be reached"
+	case errors.Is(err, fasthttp.ErrTimeout), errors.As(err, &timeout) && timeout.Timeout():
+		kind, what = motan.KindTimeout, "the web service did not answer in time"
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		kind, what = motan.KindOversize, fmt.Sprintf("the response takes more than maxContentLength, %d bytes", u.client.MaxResponseBodySize)
+	case errors.As(err, &small):
+		kind, what = motan.KindOversize, fmt.Sprintf("the head of the response takes more than %d bytes", headBytes)
+	}
+	failed := refused(kind, motan.CodeUnavailable, "http provider: %s: %v", what, err)
+	failed.Cause = err
+	return failed
+}
+
+func (u *upstream) close() { u.client.CloseIdleConnections() }
