@@ -103,6 +103,21 @@ func held(c *motan.Call) motan.Verdict {
 	return motan.Held
 }
 
+// TestResumeLeavesTheBatch holds that a call which is resumed on another goroutine does not
+// write into the batch of the reader that it came from.
+func TestResumeLeavesTheBatch(t *testing.T) {
+	var seen *motan.Batch
+	provider := motan.HandlerFunc(func(c *motan.Call) {
+		seen = c.Batch
+		c.End()
+	})
+	c := motan.NewCall()
+	c.Batch = &motan.Batch{Now: 1}
+	if do(t, motan.NewChain(provider, step{"a", new(journal), held}), c); seen != nil {
+		t.Error("the provider was given the batch of a reader that goes on")
+	}
+}
+
 func TestChainWithoutFiltersIsNext(t *testing.T) {
 	next := new(motan.Chain)
 	if got := motan.NewChain(next); got != motan.Handler(next) {

@@ -44,7 +44,12 @@ func set[T string | []byte](f *Frame, name string, value T) {
 		f.cutAll(name)
 		f.known[k] = span{}
 	}
-	f.dropExtra(name, size)
+	if f.added.may(k) {
+		f.dropExtra(name, size)
+	}
+	if len(value) > 0 {
+		f.added |= 1 << k
+	}
 }
 
 // addPair appends a pair to what was set.

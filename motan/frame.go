@@ -36,7 +36,7 @@ const (
 	fixedBytes    = metaOffset + 4   // a frame without metadata and body
 	inlineBytes   = 512              // frames up to this size need no pooled buffer
 	metadataLimit = 1 << 20          // metadata is scanned, so it is bounded apart from the body
-	statusNormal  = version2<<3 | 0  // the version byte of requests and answers
+	statusNormal  = version2 << 3    // the version byte of requests and answers
 	statusFailed  = version2<<3 | 1  // the version byte of an exception
 	maxContent    = 10 * 1024 * 1024 // default of maxContentLength, as Java and motan-go have it
 	maxSerialize  = 31               // five bits
@@ -69,6 +69,7 @@ type Frame struct {
 	cuts  [maxCuts]span
 	ncuts int
 	known [knownKeys]span // values of the known keys within meta
+	added keySet          // keys that extra may hold
 
 	small     [inlineBytes]byte
 	smallMore [128]byte
@@ -134,6 +135,7 @@ func (f *Frame) Reset() {
 	f.extra = f.extra[:0]
 	f.ncuts = 0
 	clear(f.known[:])
+	f.added = 0
 }
 
 func (f *Frame) free() {

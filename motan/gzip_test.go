@@ -90,7 +90,7 @@ func TestInflateBomb(t *testing.T) {
 	if !errors.Is(err, motan.ErrOversize) {
 		t.Errorf("got %v", err)
 	}
-	if got := after.TotalAlloc - before.TotalAlloc; got > 48<<20 {
+	if got := after.TotalAlloc - before.TotalAlloc; got > 64<<20 {
 		t.Errorf("allocated %d MiB for a limit of 10 MiB", got>>20)
 	}
 }

@@ -25,14 +25,14 @@ type link struct {
 	outbox
 	owner *Conn
 
-	slots    []slot      // guarded by mu; a call's id is its slot and the slot's generation
-	free     int32       // guarded by mu; first free slot, -1 for none
-	pending  int         // guarded by mu
-	armed    int64       // guarded by mu; when timer fires
-	timer    *time.Timer // guarded by mu
-	probing  int64       // guarded by mu; when a heartbeat was sent that nothing has followed; 0 for none
-	lastRead atomic.Int64
-	batch    Batch // the reader's
+	slots    []slot       // guarded by mu; a call's id is its slot and the slot's generation
+	free     int32        // guarded by mu; first free slot, -1 for none
+	pending  int          // guarded by mu
+	armed    int64        // guarded by mu; when timer fires
+	timer    *time.Timer  // guarded by mu
+	probing  int64        // guarded by mu; when a heartbeat was sent that nothing has followed; 0 for none
+	lastRead atomic.Int64 // 0 before the first read, so that calls which waited for the dial can find the peer silent
+	batch    Batch        // the reader's
 }
 
 type slot struct {
@@ -214,7 +214,6 @@ func (l *link) run(ctx context.Context) (opened bool) {
 		_ = conn.Close()
 		return true
 	}
-	l.lastRead.Store(Now())
 	l.open(conn)
 	l.owner.opened(l) // before mu is released: end may follow at once
 	l.mu.Unlock()

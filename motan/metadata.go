@@ -24,8 +24,16 @@ const (
 	keyForwarded
 	keyProcessTime
 	keyException
+	keyApplication
+	keyUpstream
 	knownKeys
 )
+
+// keySet remembers which keys were set, so that an absent one is not searched for. Keys that
+// are not known share a bit.
+type keySet uint32
+
+func (s keySet) may(k key) bool { return s&(1<<k) != 0 }
 
 func knownKey[T string | []byte](name T) key {
 	switch string(name) {
@@ -57,6 +65,10 @@ func knownKey[T string | []byte](name T) key {
 		return keyProcessTime
 	case "M_e":
 		return keyException
+	case "application":
+		return keyApplication
+	case "upstreamCode":
+		return keyUpstream
 	}
 	return keyNone
 }
@@ -114,7 +126,7 @@ func (f *Frame) get(k key, name string) []byte {
 	if s := f.known[k]; s.to != 0 {
 		return f.meta[s.from:s.to:s.to]
 	}
-	if len(f.extra) > 0 {
+	if len(f.extra) > 0 && f.added.may(k) {
 		if _, value, _ := find(f.extra[1:], name); value != nil {
 			return value
 		}

@@ -156,7 +156,7 @@ func TestFramework(t *testing.T) {
 }
 
 // names are keys that frames index, and others.
-var names = []string{"M_p", "M_m", "M_g", "M_rid", "host", "M_e", "M_pt", "a", "b", "M_", "M_pp2", "x-forwarded-for", "requestIdFromClient", "k", "kk"}
+var names = []string{"M_p", "M_m", "M_g", "M_rid", "host", "M_e", "M_pt", "a", "b", "M_", "M_pp2", "x-forwarded-for", "requestIdFromClient", "application", "upstreamCode", "k", "kk"}
 
 // TestEditsAgainstModel edits frames at random and compares them with a map all the time.
 func TestEditsAgainstModel(t *testing.T) {

@@ -70,8 +70,8 @@ func TestServerAnswersWhatItShould(t *testing.T) {
 }
 
 func TestServerTellsTheCaller(t *testing.T) {
-	calls := make(chan *motan.Call, 1)
-	h := motan.HandlerFunc(func(c *motan.Call) { calls <- c; <-calls; c.End() })
+	calls, seen := make(chan *motan.Call), make(chan bool)
+	h := motan.HandlerFunc(func(c *motan.Call) { calls <- c; <-seen; c.End() })
 	check := func(t *testing.T, remote string, client *motantest.Client) {
 		t.Helper()
 		before := motan.Now()
@@ -83,7 +83,7 @@ func TestServerTellsTheCaller(t *testing.T) {
 		if c.Start < before-int64(motantest.Patience) || c.Start > motan.Now() {
 			t.Errorf("start: got %d, now %d", c.Start, motan.Now())
 		}
-		calls <- nil
+		seen <- true
 		client.Receive()
 	}
 	check(t, "127.0.0.1", motantest.Dial(t, serve(t, &motan.Server{Handler: h}).addr))

@@ -14,6 +14,7 @@ var benchBodies = map[string]string{
 
 // benchmark runs f for each body; f gets the JSON text and its simple bytes.
 func benchmark(b *testing.B, f func(dst, text, simple []byte) error) {
+	b.Helper()
 	for _, name := range []string{"call", "text"} {
 		b.Run(name, func(b *testing.B) {
 			text := []byte(benchBodies[name])

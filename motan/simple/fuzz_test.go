@@ -11,12 +11,14 @@ import (
 // FuzzDecode checks, for any bytes, that all readers agree on whether they are valid, that what is written again is read
 // again as the same, and that JSON made of them is JSON and stays what it is.
 func FuzzDecode(f *testing.F) {
-	for _, seed := range []string{"", "00", "010000000568656c6c6f", "020000000f000000046e616d6500000003726179", "03000000030102ff",
+	for _, seed := range []string{
+		"", "00", "010000000568656c6c6f", "020000000f000000046e616d6500000003726179", "03000000030102ff",
 		"040000000b0000000161000000026263", "0501", "06fe", "07ff00", "08feffffffffffffffff01", "09ffffffffffffffffff01",
 		"0a3f800000", "0b7ff0000000000000", "140000000801000000016e0802", "150000000a01000000016109020501",
 		"140000002401000000016b150000001904000000050000000178020000000a0000000179000000017a",
 		"01000000046a61636b082400", "1400000004090205000902", "140000000c010000000724627974657301", "0200000013000000062462797465730000000541513d3d0a",
-		"020000001900000005247479706500000005696e7433320000000576616c756500000000", "0b7ff8000000000001", "0a7fc00000"} {
+		"020000001900000005247479706500000005696e7433320000000576616c756500000000", "0b7ff8000000000001", "0a7fc00000",
+	} {
 		b, err := hex.DecodeString(seed)
 		if err != nil {
 			f.Fatal(err)
@@ -62,6 +64,7 @@ func FuzzDecode(f *testing.F) {
 
 // checkPrinted prints b, reads that and prints it again.
 func checkPrinted(t *testing.T, w JSONWriter, b []byte) {
+	t.Helper()
 	text, err := w.AppendValues(nil, b)
 	if err != nil {
 		return
@@ -84,11 +87,13 @@ func checkPrinted(t *testing.T, w JSONWriter, b []byte) {
 // FuzzJSON checks, for any text, that what is accepted is JSON, becomes valid bytes of the documented size and comes back
 // as text that becomes the same bytes.
 func FuzzJSON(f *testing.F) {
-	for _, seed := range []string{``, ` `, `null`, `[true,false]`, `"a\u4e16\ud83d\ude00\n\/"`, `-0.0`, `1e-7`, `9223372036854775807`,
+	for _, seed := range []string{
+		``, ` `, `null`, `[true,false]`, `"a\u4e16\ud83d\ude00\n\/"`, `-0.0`, `1e-7`, `9223372036854775807`,
 		`{"a":"b"}`, `{"a":1,"b":[]}`, `["a","b"]`, `[[],{}]`, `{"$bytes":"AQL/"}`, `{"$object":{"$bytes":"AQL/"}}`,
 		`{"$type":"int32","value":5}`, `{"value":1.5,"$type":"float32"}`, `{"$object":{"$type":"x","value":[{"$bytes":""}]}}`,
 		`{"value":99999999999999999999,"$type":"float64"}`, `{"a":{"a":{"a":"a"}},"b":1}`, `{"a":1,"a":2}`, "\"\xff\"", `"\ud83d"`, `[1,]`,
-		`{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9,"j":10,"k":11,"l":12,"m":13}`} {
+		`{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9,"j":10,"k":11,"l":12,"m":13}`,
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

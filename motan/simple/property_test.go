@@ -14,6 +14,7 @@ import (
 
 // seeded returns a generator whose seed is printed if the test fails.
 func seeded(t *testing.T) *rand.Rand {
+	t.Helper()
 	seed := rand.Uint64()
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -23,8 +24,10 @@ func seeded(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-var someTexts = []string{"", "a", "$bytes", "$type", "value", "$object", "int32", "AQ==", "世界", "😀", "line\nend", "\x00\x1f\x7f",
-	`"quoted" \ `, "a string that is longer than a machine word", "\u2028", "</script>"}
+var someTexts = []string{
+	"", "a", "$bytes", "$type", "value", "$object", "int32", "AQ==", "世界", "😀", "line\nend", "\x00\x1f\x7f",
+	`"quoted" \ `, "a string that is longer than a machine word", "\u2028", "</script>",
+}
 
 func randomText(r *rand.Rand) string {
 	if r.IntN(3) == 0 {
@@ -280,6 +283,7 @@ func meaning(t *testing.T, text []byte) any {
 }
 
 func exact(t *testing.T, v any) any {
+	t.Helper()
 	switch v := v.(type) {
 	case json.Number:
 		if !strings.ContainsAny(v.String(), ".eE") {
@@ -313,8 +317,14 @@ func TestWorstSizes(t *testing.T) {
 			t.Errorf("%s: %d bytes become %d (%v), more than documented", member, len(text), len(b), err)
 		}
 	}
-	for _, member := range []any{nil, strings.Repeat("\x01", 1000), byte(255), int16(-32768), int32(-64), float32(-9.999999e20), false,
-		math.Float32frombits(1), -1.2345678901234567e-300, Map{{"$object", nil}}, StringMap{{"$bytes", ""}}, []byte{}, Map{{int32(-64), byte(200)}}} {
+	for _, member := range []any{
+		nil, strings.Repeat("\x01", 1000), byte(255), int16(-32768), int32(-64), float32(-9.999999e20), false,
+		math.Float32frombits(1), -1.2345678901234567e-300,
+		Map{{"$object", nil}},
+		StringMap{{"$bytes", ""}},
+		[]byte{},
+		Map{{int32(-64), byte(200)}},
+	} {
 		list := []any{}
 		for range 2000 {
 			list = append(list, member)

@@ -1,5 +1,7 @@
 package simple
 
+import "slices"
+
 // Map is a map whose keys and values are of any type (tag 20). It is a list of entries, because the order on the wire
 // is kept and a key may be of a type that a Go map cannot hold.
 type Map []Pair
@@ -12,9 +14,9 @@ type Pair struct {
 // Get returns the value of a string key. Where the key occurs more than once the last one wins, as with every reader
 // of the protocol. It looks at each entry in turn.
 func (m Map) Get(key string) (value any, ok bool) {
-	for i := len(m) - 1; i >= 0; i-- {
-		if k, isString := m[i].Key.(string); isString && k == key {
-			return m[i].Value, true
+	for _, p := range slices.Backward(m) {
+		if k, isString := p.Key.(string); isString && k == key {
+			return p.Value, true
 		}
 	}
 	return nil, false
@@ -30,9 +32,9 @@ type StringPair struct {
 
 // Get returns the value of a key. Where the key occurs more than once the last one wins. It looks at each entry in turn.
 func (m StringMap) Get(key string) (value string, ok bool) {
-	for i := len(m) - 1; i >= 0; i-- {
-		if m[i].Key == key {
-			return m[i].Value, true
+	for _, p := range slices.Backward(m) {
+		if p.Key == key {
+			return p.Value, true
 		}
 	}
 	return "", false

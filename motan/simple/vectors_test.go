@@ -51,6 +51,7 @@ func TestVectors(t *testing.T) {
 }
 
 func testVector(t *testing.T, v vector) {
+	t.Helper()
 	b := unhex(t, v.Hex)
 	if err := Valid(b); err != nil {
 		t.Errorf("Valid: %v", err)
