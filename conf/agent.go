@@ -11,7 +11,7 @@ import (
 // Agent is the section motan-agent. Sizes are bytes.
 type Agent struct {
 	Position
-	Params map[string]string // every key as text, as motan-go carries it in the URL of the agent
+	Params map[string]string // every key but the five of the URL as text, as that of Entry
 
 	Host           string // address of the Motan and HTTP listeners, default 127.0.0.1
 	Port           int    // Motan in, default 9981

@@ -13,7 +13,7 @@ type Config struct {
 	HTTPLocations []Domain      // section http-locations
 	HTTPServices  []HTTPService // section http-service
 	Metrics       Metrics
-	Switchers     []Switcher        // sections switcher and switchers; the later of the same name has won
+	Switchers     []Switcher        // sections switchers and switcher; of two with one name that of switchers
 	DirectRPC     []DirectRPC       // MESH_DIRECT_RPC
 	MetaPrefix    string            // envMetaPrefix, default META_
 	Meta          map[string]string // static metadata: the environment variables that begin with MetaPrefix

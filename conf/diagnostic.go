@@ -89,8 +89,7 @@ func (f *findings) sorted() []Diagnostic {
 		)
 	})
 	if f.more > 0 {
-		severity := Warning
-		f.list = append(f.list, Diagnostic{Severity: severity, Message: fmt.Sprintf("%d further findings are not shown", f.more)})
+		f.list = append(f.list, Diagnostic{Severity: Warning, Message: fmt.Sprintf("%d further findings are not shown", f.more)})
 	}
 	return f.list
 }

@@ -2,7 +2,6 @@ package conf
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -127,7 +126,7 @@ func (d *folder) file(path string, by Position) *node {
 		}
 		return nil
 	case err != nil:
-		d.f.errorf(Position{File: full}, "", "%v", fmt.Errorf("cannot be read: %w", err))
+		d.f.errorf(Position{File: full}, "", "cannot be read: %v", err)
 		return nil
 	}
 	d.files = append(d.files, full)

@@ -2,7 +2,6 @@ package conf
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 
 	"gopkg.in/yaml.v3"
@@ -22,13 +21,13 @@ func Load(opts Options) (*Config, []Diagnostic) {
 	f := &findings{}
 	stat, err := os.Stat(path)
 	if err != nil {
-		f.errorf(Position{File: path}, "", "%v; name a file or folder with -c", fmt.Errorf("cannot be read: %w", err))
+		f.errorf(Position{File: path}, "", "cannot be read: %v; name a file or folder with -c", err)
 		return nil, f.sorted()
 	}
 	if !stat.IsDir() {
 		data, err := readFile(path)
 		if err != nil {
-			f.errorf(Position{File: path}, "", "%v", fmt.Errorf("cannot be read: %w", err))
+			f.errorf(Position{File: path}, "", "cannot be read: %v", err)
 			return nil, f.sorted()
 		}
 		return Parse(path, data, opts)

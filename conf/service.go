@@ -13,7 +13,7 @@ type Service struct {
 	Entry
 	Export    ProtocolPort // default motan2 and the agent's export port
 	Proxy     ProtocolPort // the local provider; the zero value where there is none
-	Provider  string       // http, httpx, cgi, motan2, ...; default the protocol of Proxy, else default
+	Provider  string       // http, httpx, cgi, motan2, ...; default the protocol of Proxy
 	ProxyHost string       // proxy.host: a host, or unix:///path; default 127.0.0.1
 	HTTP      HTTP
 	CGI       CGI
@@ -138,8 +138,7 @@ func cgiOf(v values) CGI {
 	}
 }
 
-// String gives protocol:port, as it is written
-// x's port for messages.
+// String gives protocol:port, as it is written.
 func (p ProtocolPort) String() string {
 	return p.Protocol + ":" + strconv.Itoa(p.Port)
 }

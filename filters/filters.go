@@ -77,9 +77,3 @@ func Table() map[string]Entry {
 		"clusterMetrics":   {Cluster, 5, NewClusterMetrics},
 	}
 }
-
-// Known tells whether [Table] has a filter of that name.
-func Known(name string) bool {
-	_, ok := Table()[name]
-	return ok
-}

@@ -19,19 +19,3 @@ func (b *Batch) flush() {
 	}
 	b.touched = b.touched[:0]
 }
-
-// flushAndHold flushes for a reader that feeds others, and then waits while one of them is
-// far behind.
-func (b *Batch) flushAndHold() {
-	behind := b.touched[:0]
-	for _, o := range b.touched {
-		if o.flush() {
-			behind = append(behind, o)
-		}
-	}
-	for _, o := range behind {
-		o.hold()
-	}
-	clear(b.touched)
-	b.touched = b.touched[:0]
-}

@@ -13,7 +13,7 @@ import (
 
 const (
 	firstBackoff = 20 * time.Millisecond // after the first failed dial, doubled up to maxBackoff, each with jitter
-	maxBackoff   = 5 * time.Second
+	maxBackoff   = time.Second
 	wantedFor    = time.Minute // how long after the last call a dial is still tried again
 )
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -311,5 +312,50 @@ func TestPingEndsWithItsContext(t *testing.T) {
 		}
 		cancel()
 		_ = l.Close()
+	}
+}
+
+// TestLargeCallsWait sends far more than is ever queued through one connection at once: calls
+// and answers wait their turn, and none is refused.
+func TestLargeCallsWait(t *testing.T) {
+	s := &motan.Server{MaxInFlightBytes: 8 << 20, Handler: motan.HandlerFunc(func(c *motan.Call) {
+		body := bytes.Clone(c.Request.Body())
+		go func() { // every answer at once, from elsewhere
+			c.Batch = nil
+			c.Reply.SetBody(body)
+			c.End()
+		}()
+	})}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	conn := motan.NewConn(l.Addr().String(), motan.ConnOptions{})
+	const calls = 200
+	var wait sync.WaitGroup
+	for i := range calls {
+		wait.Go(func() {
+			body := bytes.Repeat([]byte{byte(i)}, 1<<20-i)
+			c := motan.NewCall()
+			defer c.Release()
+			c.Request.Set("M_p", "s")
+			c.Request.SetBody(body)
+			c.Deadline = motan.Now() + int64(time.Minute)
+			motan.Do(conn, c)
+			if c.Err != nil || !bytes.Equal(c.Reply.Body(), body) {
+				t.Errorf("call %d: got %d bytes, %v", i, len(c.Reply.Body()), c.Err)
+			}
+		})
+	}
+	wait.Wait()
+	conn.Close()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	<-served
+	if n := s.Stats.InFlight.Load(); n != 0 {
+		t.Errorf("%d calls in flight at the end", n)
 	}
 }

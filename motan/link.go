@@ -28,6 +28,7 @@ type link struct {
 	slots    []slot       // guarded by mu; a call's id is its slot and the slot's generation
 	free     int32        // guarded by mu; first free slot, -1 for none
 	pending  int          // guarded by mu
+	parked   []uint64     // guarded by mu; ids of calls whose frames are not queued yet, oldest first
 	armed    int64        // guarded by mu; when timer fires
 	timer    *time.Timer  // guarded by mu
 	probing  int64        // guarded by mu; when a heartbeat was sent that nothing has followed; 0 for none
@@ -39,14 +40,14 @@ type slot struct {
 	call       *Call
 	deadline   int64
 	sentAt     int64
-	position   int64 // outbox.added before the frame: not sent while that is above outbox.sent
+	position   int64 // outbox.added before the frame: not sent while that is not below outbox.sent
 	generation uint32
 	next       int32
 }
 
 func newLink(owner *Conn) *link {
 	l := &link{owner: owner, free: -1, armed: noDeadline}
-	l.fail = l.end
+	l.fail, l.refill = l.end, l.unpark
 	return l
 }
 
@@ -60,13 +61,18 @@ func (l *link) send(c *Call) bool {
 		l.mu.Unlock()
 		return false
 	}
-	if l.stalled || l.pending >= maxPending || l.queued()+c.Request.Size() > queueLimit {
+	if l.pending >= maxPending {
 		l.mu.Unlock()
-		c.Fail(&Error{Kind: KindNotSent, Code: CodeUnavailable, Type: TypeService, Message: "provider does not read what is sent to it", Cause: errQueueFull})
+		c.Fail(&Error{Kind: KindNotSent, Code: CodeUnavailable, Type: TypeService, Message: "too many calls wait for the provider", Cause: errQueueFull})
 		return true
 	}
 	id := l.wait(c, now)
-	flush := l.add(&c.Request, id, c.Request.Type&^(FlagResponse|FlagHeartbeat)|FlagProxy)
+	flush := false
+	if len(l.parked) > 0 || l.full() {
+		l.parked = append(l.parked, id)
+	} else {
+		flush = l.addCall(id)
+	}
 	l.mu.Unlock()
 	// From here on c belongs to whoever takes it out of its slot.
 	if flush {
@@ -79,6 +85,35 @@ func (l *link) send(c *Call) bool {
 	return true
 }
 
+// addCall queues the frame of the call that waits for the id. Caller holds mu.
+func (l *link) addCall(id uint64) (flush bool) {
+	s := &l.slots[id&(maxPending-1)]
+	s.position = l.added
+	q := &s.call.Request
+	return l.add(q, id, q.Type&^(FlagResponse|FlagHeartbeat)|FlagProxy)
+}
+
+// unpark queues the frames of calls that had to wait, as many as there is room for; those of
+// calls that have been given up are forgotten. Caller holds mu.
+func (l *link) unpark() {
+	n := 0
+	for ; n < len(l.parked) && !l.full(); n++ {
+		if l.waits(l.parked[n]) {
+			l.addCall(l.parked[n])
+		}
+	}
+	l.parked = l.parked[n:]
+	if len(l.parked) == 0 {
+		l.parked = nil
+	}
+}
+
+// waits tells whether a call waits for the id. Caller holds mu.
+func (l *link) waits(id uint64) bool {
+	i := id & (maxPending - 1)
+	return i < uint64(len(l.slots)) && l.slots[i].call != nil && uint64(l.slots[i].generation) == id>>16
+}
+
 // wait gives c a slot and returns the id that stands for it. Caller holds mu.
 func (l *link) wait(c *Call, now int64) uint64 {
 	i := l.free
@@ -89,7 +124,7 @@ func (l *link) wait(c *Call, now int64) uint64 {
 		l.free = l.slots[i].next
 	}
 	s := &l.slots[i]
-	s.call, s.deadline, s.sentAt, s.position = c, c.Deadline, now, l.added
+	s.call, s.deadline, s.sentAt, s.position = c, c.Deadline, now, math.MaxInt64
 	if s.deadline == 0 {
 		s.deadline = noDeadline
 	}
@@ -101,18 +136,14 @@ func (l *link) wait(c *Call, now int64) uint64 {
 
 // take removes the call that waits for the id; nil when it has been given up. Caller holds mu.
 func (l *link) take(id uint64) *Call {
-	i := id & (maxPending - 1)
-	if i >= uint64(len(l.slots)) {
+	if !l.waits(id) {
 		return nil
 	}
-	s := &l.slots[i]
-	if s.call == nil || uint64(s.generation) != id>>16 {
-		return nil
-	}
-	return l.release1(int32(i))
+	return l.vacate(int32(id & (maxPending - 1)))
 }
 
-func (l *link) release1(i int32) *Call {
+// vacate frees a slot that is taken and returns its call. Caller holds mu.
+func (l *link) vacate(i int32) *Call {
 	s := &l.slots[i]
 	c := s.call
 	s.call, s.next = nil, l.free
@@ -152,7 +183,7 @@ func (l *link) expire() {
 		case s.call == nil:
 		case s.deadline <= now:
 			silent = silent || l.lastRead.Load() < s.sentAt
-			late = append(late, l.release1(int32(i)))
+			late = append(late, l.vacate(int32(i)))
 		default:
 			next = min(next, s.deadline)
 		}
@@ -286,7 +317,7 @@ func (l *link) end(err error) {
 	for i := range l.slots {
 		if s := &l.slots[i]; s.call != nil {
 			left = append(left, failed{s.call, s.position < sent})
-			l.release1(int32(i))
+			l.vacate(int32(i))
 		}
 	}
 	l.mu.Unlock()

@@ -9,19 +9,16 @@ import (
 )
 
 const (
-	// highWater is how many queued bytes make those who feed an outbox wait.
+	// highWater is how many bytes are queued at most, and one frame more; further frames wait in
+	// their calls, where they take no memory that they did not take before.
 	highWater = 1 << 20
-	// queueLimit is how many queued bytes break a connection whose peer does not read them.
-	queueLimit = 64 << 20
-	// drainWait is how long a feeder waits for an outbox above highWater to move at all.
-	drainWait = 250 * time.Millisecond
 	// writeTimeout is how long a peer may take to read what a full socket holds up.
 	writeTimeout = 5 * time.Second
 	// writeChunk is what a peer must read within writeTimeout for the connection to live.
 	writeChunk = 64 << 10
 )
 
-var errQueueFull = errors.New("motan: peer does not read, too much is queued for it")
+var errQueueFull = errors.New("motan: peer does not read what is meant for it")
 
 // outbox gathers what is to be written to one connection and writes it in few, large pieces.
 // Appending never blocks and flushing never does either: what the socket does not take at
@@ -35,11 +32,10 @@ type outbox struct {
 	rest    int             // guarded by mu; bytes of a piece that the socket did not take yet
 	added   int64           // guarded by mu; bytes ever queued
 	sent    int64           // guarded by mu; bytes that the socket has taken or may be taking now
-	stalled bool            // guarded by mu; the peer did not read for drainWait while above highWater
-	moved   chan struct{}   // guarded by mu; closed when the queue falls below highWater or breaks
 	broken  error           // guarded by mu; why nothing can be written any more
 
-	fail func(error) // called without mu when a write fails; set once
+	fail   func(error) // called without mu when a write fails; set once
+	refill func()      // called with mu when there is room again: adds the frames that wait; set once
 
 	// Of whoever is writing:
 	piece   []byte
@@ -50,7 +46,7 @@ type outbox struct {
 
 // open begins writing to conn. Caller holds mu.
 func (o *outbox) open(conn net.Conn) {
-	o.conn, o.raw, o.broken, o.stalled = conn, nil, nil, false
+	o.conn, o.raw, o.broken = conn, nil, nil
 	if sc, ok := conn.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			o.raw = raw
@@ -69,15 +65,19 @@ func (o *outbox) shut(err error) {
 		putBuffer(o.queue)
 		o.queue = nil
 	}
-	o.release()
 }
 
-// release wakes the feeders that wait. Caller holds mu.
-func (o *outbox) release() {
-	if o.moved != nil {
-		close(o.moved)
-		o.moved = nil
-	}
+// full tells whether a frame has to wait. Whoever writes calls refill later. Caller holds mu.
+func (o *outbox) full() bool { return o.queued() >= highWater }
+
+// next lets the frames that wait move up and takes the queue as the piece to write; false when
+// there is nothing. Caller holds mu; the last piece is written.
+func (o *outbox) next() bool {
+	o.refill()
+	o.piece, o.wrote, o.failure = o.queue, 0, nil
+	o.queue = nil
+	o.rest = len(o.piece)
+	return o.rest > 0
 }
 
 // add appends f and tells whether the caller has to flush: the one who finds the queue empty
@@ -89,19 +89,15 @@ func (o *outbox) add(f *Frame, id uint64, typ byte) (flush bool) {
 	return before == 0 && !o.writing
 }
 
-// flush writes what is queued as far as the socket takes it without waiting, and tells
-// whether the peer is so far behind that its feeders should wait, see hold.
-func (o *outbox) flush() (behind bool) {
+// flush writes what is queued as far as the socket takes it without waiting.
+func (o *outbox) flush() {
 	o.mu.Lock()
 	if o.writing || len(o.queue) == 0 || o.conn == nil {
-		behind = o.queued() >= highWater
 		o.mu.Unlock()
-		return behind
+		return
 	}
 	o.writing = true
-	for len(o.queue) > 0 && o.conn != nil {
-		o.piece, o.wrote, o.failure = o.queue, 0, nil
-		o.queue = nil
+	for o.conn != nil && o.next() {
 		o.sent += int64(len(o.piece)) // until it is known better: the peer can be faster than we
 		raw, conn := o.raw, o.conn
 		o.mu.Unlock()
@@ -112,27 +108,24 @@ func (o *outbox) flush() (behind bool) {
 			}
 		}
 		o.mu.Lock()
-		o.sent -= int64(len(o.piece) - o.wrote)
+		o.rest = len(o.piece) - o.wrote
+		o.sent -= int64(o.rest)
 		if o.failure != nil {
 			err := o.failure
 			o.mu.Unlock()
 			o.breakOff(err)
-			return false
+			return
 		}
-		if o.wrote < len(o.piece) {
-			o.rest = len(o.piece) - o.wrote
-			behind = o.queued() >= highWater
+		if o.rest > 0 {
 			go o.drain(conn) // ends when the queue is empty, by writeTimeout, or when the connection is closed
 			o.mu.Unlock()
-			return behind
+			return
 		}
 		putBuffer(o.piece)
 		o.piece = nil
 	}
 	o.writing = false
-	o.release()
 	o.mu.Unlock()
-	return false
 }
 
 // tryWrite writes what the socket takes; true tells the poller not to wait for more room.
@@ -173,12 +166,10 @@ func (o *outbox) drain(conn net.Conn) {
 		}
 		o.mu.Lock()
 		putBuffer(o.piece)
-		o.piece, o.wrote, o.rest = o.queue, 0, len(o.queue)
-		o.queue = nil
-		if len(o.piece) == 0 || o.conn != conn {
+		o.piece, o.rest = nil, 0
+		if o.conn != conn || !o.next() {
 			_ = conn.SetWriteDeadline(time.Time{}) // it would fail a flush later on; an error means that the connection is gone
-			o.piece, o.rest, o.writing, o.stalled = nil, 0, false, false
-			o.release()
+			o.writing = false
 			o.mu.Unlock()
 			return
 		}
@@ -198,10 +189,6 @@ func (o *outbox) progress(n, offered int) {
 	o.mu.Lock()
 	o.sent -= int64(offered - n)
 	o.rest = len(o.piece) - o.wrote
-	o.stalled = o.stalled && n == 0
-	if o.rest+len(o.queue) < highWater {
-		o.release()
-	}
 	o.mu.Unlock()
 }
 
@@ -210,51 +197,9 @@ func (o *outbox) progress(n, offered int) {
 func (o *outbox) breakOff(err error) {
 	o.mu.Lock()
 	o.piece, o.rest = nil, 0
-	o.release()
 	o.mu.Unlock()
 	o.fail(err)
 }
 
 // queued is how many bytes wait to be written. Caller holds mu.
 func (o *outbox) queued() int { return len(o.queue) + o.rest }
-
-// hold waits while the peer is behind, so that who feeds it stops reading: until the queue
-// falls below highWater, but no longer than drainWait without progress. Then the outbox is
-// stalled and refuses to be fed rather than holding up those who feed others as well.
-func (o *outbox) hold() {
-	o.mu.Lock()
-	for o.conn != nil && o.queued() >= highWater && !o.stalled {
-		if o.moved == nil {
-			o.moved = make(chan struct{})
-		}
-		moved, before := o.moved, o.sent
-		o.mu.Unlock()
-		timer := time.NewTimer(drainWait)
-		select {
-		case <-moved:
-		case <-timer.C:
-		}
-		timer.Stop()
-		o.mu.Lock()
-		if o.sent == before && o.conn != nil {
-			o.stalled = o.queued() >= highWater
-		}
-	}
-	o.mu.Unlock()
-}
-
-// awaitQueue waits while the peer is behind with reading what is meant for it; writeTimeout
-// bounds that.
-func (o *outbox) awaitQueue() {
-	o.mu.Lock()
-	for o.conn != nil && o.queued() >= highWater {
-		if o.moved == nil {
-			o.moved = make(chan struct{})
-		}
-		moved := o.moved
-		o.mu.Unlock()
-		<-moved
-		o.mu.Lock()
-	}
-	o.mu.Unlock()
-}

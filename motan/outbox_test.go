@@ -143,7 +143,7 @@ func TestBrokenWhileWriting(t *testing.T) {
 func TestDrainLeavesNoDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn := newFakeConn(func(p []byte) (int, error) { return len(p), nil })
-		o := outbox{fail: func(err error) { t.Error(err) }}
+		o := outbox{refill: func() {}, fail: func(err error) { t.Error(err) }}
 		o.mu.Lock()
 		o.open(conn)
 		o.mu.Unlock()
@@ -176,7 +176,7 @@ func TestNothingIsWrittenAfterAFailure(t *testing.T) {
 		return len(p) / 2, errors.New("timed out")
 	})
 	failed := make(chan struct{})
-	var o outbox
+	o := outbox{refill: func() {}}
 	o.fail = func(error) { // before the owner can shut it, somebody else comes
 		o.mu.Lock()
 		o.add(&requestOf(100).Request, 2, 0)
@@ -195,52 +195,52 @@ func TestNothingIsWrittenAfterAFailure(t *testing.T) {
 	}
 }
 
-// TestHold holds feeders back while the queue moves, and calls an outbox stalled that does not.
-func TestHold(t *testing.T) {
+// TestQueueIsRefilled holds that no more than highWater and a frame is queued, and that what
+// had to wait moves up when the peer reads.
+func TestQueueIsRefilled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pace := make(chan struct{})
+		written := 0
 		conn := newFakeConn(func(p []byte) (int, error) {
 			<-pace
+			written += len(p)
 			return len(p), nil
 		})
-		o := outbox{fail: func(err error) { t.Error(err) }}
+		waiting := 8
+		o := outbox{refill: func() {}, fail: func(err error) { t.Error(err) }}
+		o.refill = func() {
+			for ; waiting > 0 && !o.full(); waiting-- {
+				o.add(&requestOf(highWater/2).Request, 1, 0)
+			}
+		}
 		o.mu.Lock()
 		o.open(conn)
 		o.add(&requestOf(highWater+10*writeChunk).Request, 1, 0)
-		o.mu.Unlock()
-		if !o.flush() {
-			t.Error("not behind")
+		if !o.full() {
+			t.Error("not full above highWater")
 		}
-		held := make(chan struct{})
-		go func() {
-			o.hold()
-			close(held)
-		}()
-		for range 9 { // slower than drainWait in all, faster for each piece
-			time.Sleep(drainWait / 2)
+		o.mu.Unlock()
+		o.flush()
+		synctest.Wait()
+		if waiting != 8 {
+			t.Errorf("got %d waiting while the peer reads nothing, want 8", waiting)
+		}
+		for range 200 {
+			o.mu.Lock()
+			if o.queued() > 2*highWater+highWater/2 {
+				t.Errorf("%d bytes are queued", o.queued())
+			}
+			done := !o.writing
+			o.mu.Unlock()
+			if done {
+				break
+			}
 			pace <- struct{}{}
 			synctest.Wait()
-			select {
-			case <-held:
-				t.Fatal("let go while the queue was high and moved")
-			default:
-			}
 		}
-		time.Sleep(2 * drainWait)
-		<-held
-		if !o.stalled {
-			t.Error("not stalled")
+		if want := highWater + 10*writeChunk + 8*highWater/2; waiting != 0 || written < want {
+			t.Errorf("%d still wait, %d bytes written, want at least %d", waiting, written, want)
 		}
-		pace <- struct{}{}
-		synctest.Wait()
-		o.mu.Lock()
-		if o.stalled {
-			t.Error("still stalled after it moved")
-		}
-		o.mu.Unlock()
-		close(pace)
-		synctest.Wait()
-		o.hold() // returns at once
 	})
 }
 

@@ -22,6 +22,7 @@ type Server struct {
 	FrameTimeout     time.Duration // how long a frame that has begun may take to arrive, per 64 KiB; 0 means 10 s
 	MaxConns         int           // 0 means 20,000; further ones are closed at once
 	MaxInFlight      int           // calls of one connection; 0 means 4096; its reader waits beyond
+	MaxInFlightBytes int           // of their requests; 0 means 64 MiB; likewise
 	Logger           *slog.Logger  // nil means slog.Default
 
 	Stats ServerStats
@@ -53,10 +54,11 @@ type ServerStats struct {
 }
 
 const (
-	defaultFrameTimeout = 10 * time.Second
-	defaultMaxConns     = 20000
-	defaultMaxInFlight  = 4096
-	acceptPause         = 5 * time.Millisecond // first wait after a failed accept, doubled up to a second
+	defaultFrameTimeout  = 10 * time.Second
+	defaultMaxConns      = 20000
+	defaultMaxInFlight   = 4096
+	defaultInFlightBytes = 64 << 20
+	acceptPause          = 5 * time.Millisecond // first wait after a failed accept, doubled up to a second
 )
 
 // ErrServerClosed is what Serve returns after Shutdown or Close.

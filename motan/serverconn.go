@@ -24,15 +24,27 @@ type serverConn struct {
 	conn   net.Conn
 	remote string // the client's IP
 
-	inFlight  atomic.Int32
-	waiting   atomic.Bool   // the reader waits for inFlight to fall
-	room      chan struct{} // of one: inFlight fell while waiting
+	inFlight  atomic.Int32  // calls that were read and whose answers are not queued
+	inBytes   atomic.Int64  // what their requests took on the wire
+	waiting   atomic.Bool   // the reader waits for either to fall
+	room      chan struct{} // of one: they fell while waiting
+	parked    []parked      // guarded by mu; answers that are not queued yet, oldest first
+	parkedSum int           // guarded by mu; their bytes
 	lastRead  atomic.Int64
 	partial   atomic.Bool // a frame has begun
 	stopped   atomic.Bool // no further frame is read
 	finishing bool        // guarded by mu; the reader waits for the client to close
 	batch     Batch       // the reader's
 }
+
+// parked is an ended call whose answer waits for the client to read others.
+type parked struct {
+	call         *Call
+	requestBytes int
+}
+
+// answerLimit is how many bytes of answers may wait for a client.
+const answerLimit = 256 << 20
 
 var _ Returner = (*serverConn)(nil)
 
@@ -44,6 +56,7 @@ func newServerConn(s *Server, conn net.Conn) *serverConn {
 		}
 		c.close()
 	}
+	c.refill = c.unpark
 	c.lastRead.Store(Now())
 	c.mu.Lock()
 	c.open(conn)
@@ -94,7 +107,7 @@ func (c *serverConn) read(r *reader) error {
 			c.accept(r, frame)
 		}
 		c.partial.Store(r.to > r.from)
-		c.batch.flushAndHold()
+		c.batch.flush()
 		c.awaitRoom()
 		if c.stopped.Load() {
 			return errServerGone
@@ -116,8 +129,9 @@ func (c *serverConn) accept(r *reader, frame []byte) {
 	call.Start, call.AttemptStart = c.batch.Now, c.batch.Now
 	call.Remote = c.remote
 	call.Batch = &c.batch
-	call.Push(c, 0)
+	call.Push(c, len(frame))
 	c.inFlight.Add(1)
+	c.inBytes.Add(int64(len(frame)))
 	c.server.Stats.Calls.Add(1)
 	c.server.Stats.InFlight.Add(1)
 	c.server.Handler.Handle(call)
@@ -128,7 +142,7 @@ func (c *serverConn) heartbeat(frame []byte) {
 	c.server.Stats.Heartbeats.Add(1)
 	beat := Frame{Serialize: SerializeSimple << 3}
 	c.mu.Lock()
-	flush := c.broken == nil && c.add(&beat, frameID(frame), FlagHeartbeat|FlagProxy|FlagResponse)
+	flush := c.broken == nil && !c.full() && c.add(&beat, frameID(frame), FlagHeartbeat|FlagProxy|FlagResponse)
 	c.mu.Unlock()
 	if flush {
 		c.batch.touch(&c.outbox)
@@ -136,26 +150,29 @@ func (c *serverConn) heartbeat(frame []byte) {
 }
 
 // Return writes the answer and releases the call, which is its end.
-func (c *serverConn) Return(call *Call, _ int) bool {
+func (c *serverConn) Return(call *Call, requestBytes int) bool {
 	if call.Err != nil {
 		call.Reply.SetException(call.Err.Exception())
 		call.Reply.SetInt("M_pt", (call.Now()-call.Start)/int64(time.Millisecond))
 	}
-	batch, full := call.Batch, false
+	batch, flush := call.Batch, false
 	c.mu.Lock()
-	flush := false
-	if c.broken == nil {
-		if full = c.queued()+call.Reply.Size() > queueLimit; !full {
-			flush = c.add(&call.Reply, call.Request.ID, call.Reply.Type&^(FlagHeartbeat|FlagOneway)|FlagResponse|FlagProxy)
-			c.server.Stats.Answers.Add(1)
+	if c.broken == nil && (len(c.parked) > 0 || c.full()) {
+		call.Batch = nil
+		c.parked = append(c.parked, parked{call, requestBytes})
+		c.parkedSum += call.Reply.Size()
+		over := c.parkedSum > answerLimit
+		c.mu.Unlock()
+		if over {
+			c.fail(errQueueFull)
 		}
+		return false
+	}
+	if c.broken == nil {
+		flush = c.answer(call)
 	}
 	c.mu.Unlock()
 	call.Release()
-	c.server.Stats.InFlight.Add(-1)
-	if full {
-		c.fail(errQueueFull)
-	}
 	if flush {
 		if batch != nil {
 			batch.touch(&c.outbox)
@@ -164,6 +181,36 @@ func (c *serverConn) Return(call *Call, _ int) bool {
 		}
 	}
 	// Last, so that whoever sees nothing in flight sees the answer in the queue.
+	c.done(requestBytes)
+	return false
+}
+
+// answer queues the call's reply. Caller holds mu.
+func (c *serverConn) answer(call *Call) (flush bool) {
+	c.server.Stats.Answers.Add(1)
+	return c.add(&call.Reply, call.Request.ID, call.Reply.Type&^(FlagHeartbeat|FlagOneway)|FlagResponse|FlagProxy)
+}
+
+// unpark queues answers that had to wait, as many as there is room for. Caller holds mu.
+func (c *serverConn) unpark() {
+	n := 0
+	for ; n < len(c.parked) && !c.full(); n++ {
+		p := c.parked[n]
+		c.parkedSum -= p.call.Reply.Size()
+		c.answer(p.call)
+		p.call.Release()
+		c.done(p.requestBytes)
+	}
+	c.parked = c.parked[n:]
+	if len(c.parked) == 0 {
+		c.parked = nil
+	}
+}
+
+// done takes a call off the count of those in flight.
+func (c *serverConn) done(requestBytes int) {
+	c.server.Stats.InFlight.Add(-1)
+	c.inBytes.Add(-int64(requestBytes))
 	c.inFlight.Add(-1)
 	if c.waiting.Load() {
 		select {
@@ -171,23 +218,26 @@ func (c *serverConn) Return(call *Call, _ int) bool {
 		default:
 		}
 	}
-	return false
 }
 
-// awaitRoom holds the client back that has too much in flight or does not read its answers.
+// awaitRoom holds the client back that has too much in flight or does not read its answers:
+// what it goes on sending stays in the socket.
 func (c *serverConn) awaitRoom() {
-	limit := int32(c.server.MaxInFlight)
-	if limit == 0 {
-		limit = defaultMaxInFlight
+	calls, bytes := int32(c.server.MaxInFlight), int64(c.server.MaxInFlightBytes)
+	if calls == 0 {
+		calls = defaultMaxInFlight
 	}
-	if c.inFlight.Load() >= limit {
-		c.waiting.Store(true)
-		for c.inFlight.Load() >= limit {
-			<-c.room // every call ends, if only by its deadline
-		}
-		c.waiting.Store(false)
+	if bytes == 0 {
+		bytes = defaultInFlightBytes
 	}
-	c.awaitQueue()
+	if c.inFlight.Load() < calls && c.inBytes.Load() < bytes {
+		return
+	}
+	c.waiting.Store(true)
+	for c.inFlight.Load() >= calls || c.inBytes.Load() >= bytes {
+		<-c.room // every call ends, if only by its deadline, and every answer is read or the connection closed
+	}
+	c.waiting.Store(false)
 }
 
 // quiet tells whether closing the connection now loses nothing that was begun.
@@ -247,6 +297,12 @@ func (c *serverConn) finish() {
 func (c *serverConn) close() {
 	c.mu.Lock()
 	c.shut(errServerGone)
+	left := c.parked
+	c.parked, c.parkedSum = nil, 0
 	c.mu.Unlock()
+	for _, p := range left {
+		p.call.Release()
+		c.done(p.requestBytes)
+	}
 	_ = c.conn.Close() // nothing can be done about a connection that does not close
 }

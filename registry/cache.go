@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 )
@@ -122,9 +123,9 @@ func (w *cached) live(nodes []Node) {
 	}
 	w.nodes, w.updated, w.ignored = nodes, time.Now(), false
 	w.mu.Unlock()
-	w.feed.Put(nodes)
-	// Registries hand out one list per goroutine and leave it to the receiver: nothing changes it under the writer.
+	// Before the receiver is told, so that Close writes all that it has seen. The copy is not nil even when the list is.
 	w.c.snapshots.put(w.s.key(), append([]Node{}, nodes...))
+	w.feed.Put(nodes)
 }
 
 // Announce implements Registry.
@@ -167,9 +168,7 @@ func (c *Cache) State() State {
 	}
 	c.mu.Unlock()
 	extra := make(map[string]int64, len(s.Extra)+2)
-	for k, v := range s.Extra {
-		extra[k] = v
-	}
+	maps.Copy(extra, s.Extra)
 	var failure string
 	extra["snapshot_writes"], extra["snapshot_failures"], failure = c.snapshots.status()
 	if failure != "" && s.LastError == "" {

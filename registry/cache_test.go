@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -22,7 +23,7 @@ func (silent) Announce(context.Context, Node) error               { return nil }
 // flushed closes c, so that all is on disk.
 func flushed(t *testing.T, c *Cache) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	if err := c.Close(ctx); err != nil {
 		t.Fatal(err)
@@ -38,11 +39,11 @@ func TestCacheOverRestart(t *testing.T) {
 	b := node(t, "unix:///run/a.sock")
 	c := Cached(&reg, dir, testLog(t))
 	reg.Set(hello, a, b)
-	watch(t, t.Context(), c, hello).expect(t, "10.0.0.1:8002", "unix:///run/a.sock")
+	watch(t.Context(), t, c, hello).expect(t, "10.0.0.1:8002", "unix:///run/a.sock")
 	flushed(t, c)
 
 	next := Cached(silent{}, dir, testLog(t))
-	got := watch(t, t.Context(), next, hello).expect(t, "10.0.0.1:8002", "unix:///run/a.sock")
+	got := watch(t.Context(), t, next, hello).expect(t, "10.0.0.1:8002", "unix:///run/a.sock")
 	if !sameNode(got[0], a) || !sameNode(got[1], b) {
 		t.Errorf("got %+v and %+v; want nothing lost", got[0], got[1])
 	}
@@ -85,7 +86,7 @@ func TestCacheLiveReplacesDisk(t *testing.T) {
 	var reg Static
 	reg.Set(hello, node(t, "10.0.0.1:1"))
 	c := Cached(&reg, dir, testLog(t))
-	watch(t, t.Context(), c, hello).expect(t, "10.0.0.1:1")
+	watch(t.Context(), t, c, hello).expect(t, "10.0.0.1:1")
 	eventually(t, func() string {
 		if w := c.State().Watches; len(w) != 1 || w[0].Stale || w[0].Updated.IsZero() {
 			return fmt.Sprintf("state: got %+v", w)
@@ -124,7 +125,7 @@ func TestCacheEmptyList(t *testing.T) {
 				reg.Set(hello, node(t, "10.0.0.1:1"))
 			}
 			c := Cached(&reg, dir, testLog(t), tt.options...)
-			got := watch(t, t.Context(), c, hello)
+			got := watch(t.Context(), t, c, hello)
 			if !tt.onDisk {
 				got.expect(t, "10.0.0.1:1")
 				reg.Set(hello)
@@ -152,7 +153,7 @@ func TestCacheEmptyList(t *testing.T) {
 func TestCacheUnknownService(t *testing.T) {
 	var reg Static
 	c := Cached(&reg, t.TempDir(), testLog(t))
-	watch(t, t.Context(), c, hello).expect(t)
+	watch(t.Context(), t, c, hello).expect(t)
 	flushed(t, c)
 }
 
@@ -203,7 +204,8 @@ func TestCacheIgnoresBadFile(t *testing.T) {
 		"corrupt": func(path string) error { return os.WriteFile(path, []byte(`{"nodes":[{`), 0o600) },
 		"folder":  func(path string) error { return os.Mkdir(path, 0o755) },
 		"loop":    func(path string) error { return os.Symlink(path, path) },
-		"large":   func(path string) error { return os.Truncate(create(path), maxSnapshotBytes+1) },
+		"pipe":    func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"large":   func(path string) error { return os.WriteFile(path, make([]byte, maxSnapshotBytes+1), 0o600) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -214,21 +216,13 @@ func TestCacheIgnoresBadFile(t *testing.T) {
 			var reg Static
 			reg.Set(hello, node(t, "10.0.0.1:1"))
 			c := Cached(&reg, dir, slog.New(slog.NewTextHandler(&log, nil)))
-			watch(t, t.Context(), c, hello).expect(t, "10.0.0.1:1")
+			watch(t.Context(), t, c, hello).expect(t, "10.0.0.1:1")
 			flushed(t, c)
 			if !strings.Contains(log.String(), "snapshot ignored") {
 				t.Errorf("log: got %s", log.String())
 			}
 		})
 	}
-}
-
-// create makes an empty file and returns its path.
-func create(path string) string {
-	if f, err := os.Create(path); err == nil {
-		f.Close()
-	}
-	return path
 }
 
 func TestSnapshotName(t *testing.T) {
@@ -258,7 +252,7 @@ func TestSnapshotterFailure(t *testing.T) {
 	var reg Static
 	reg.Set(hello, node(t, "10.0.0.1:1"))
 	c := Cached(&reg, dir, testLog(t))
-	got := watch(t, t.Context(), c, hello)
+	got := watch(t.Context(), t, c, hello)
 	got.expect(t, "10.0.0.1:1")
 	eventually(t, func() string {
 		if st := c.State(); st.Extra["snapshot_failures"] == 0 || !strings.Contains(st.LastError, "snapshot") {

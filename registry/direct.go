@@ -13,10 +13,10 @@ import (
 type DirectOptions struct {
 	Host     string
 	Port     int
-	Address  string // "ip:port,ip:port,unix:///path"
-	Group    string // the group of every node, whatever group was asked for; empty: the one asked for
-	Protocol string // the protocol of every node; empty: the one asked for, else motan2
-	Log      *slog.Logger
+	Address  string       // "ip:port,ip:port,unix:///path"
+	Group    string       // the group of every node, whatever group was asked for; empty: the one asked for
+	Protocol string       // the protocol of every node; empty: the one asked for, else motan2
+	Log      *slog.Logger // nil means slog.Default()
 }
 
 // Direct is the registry protocol "direct": every service is served at addresses that the configuration names.
@@ -89,7 +89,7 @@ func (d *Direct) Watch(ctx context.Context, s Service, update func([]Node)) erro
 	}
 	f := NewFeed(Service{}, update) // the configuration is right about what its addresses serve
 	f.Put(nodes)
-	go f.Run(ctx)
+	go f.Run(ctx) // ends with ctx
 	return nil
 }
 

@@ -240,7 +240,7 @@ func (n *notices) renew(f *File) {
 
 func (n *notices) close() {
 	if n.w != nil {
-		n.w.Close()
+		_ = n.w.Close() // what it still has to tell is not wanted
 		n.w = nil
 	}
 }

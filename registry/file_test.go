@@ -132,7 +132,7 @@ func TestFileChanges(t *testing.T) {
 	path := filepath.Join(dir, "nodes.yaml")
 	f := openFile(t, path, time.Hour)
 	write(t, path, list(1))
-	got := watch(t, t.Context(), f, hello)
+	got := watch(t.Context(), t, f, hello)
 	got.expect(t, "10.0.0.1:1")
 
 	write(t, path, list(2))
@@ -182,7 +182,7 @@ func TestFileSymlinkFlip(t *testing.T) {
 	link("..1", "..data")
 	link("..data/nodes.yaml", "nodes.yaml")
 	f := openFile(t, filepath.Join(dir, "nodes.yaml"), time.Hour)
-	got := watch(t, t.Context(), f, hello)
+	got := watch(t.Context(), t, f, hello)
 	got.expect(t, "10.0.0.1:1")
 	link("..2", "..data_tmp")
 	if err := os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")); err != nil {
@@ -195,7 +195,7 @@ func TestFileSymlinkFlip(t *testing.T) {
 func TestFilePolls(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "later")
 	f := openFile(t, filepath.Join(dir, "nodes.yaml"), 10*time.Millisecond)
-	got := watch(t, t.Context(), f, hello)
+	got := watch(t.Context(), t, f, hello)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func TestFileKeepsLastGood(t *testing.T) {
 			f := openFile(t, path, time.Hour)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			got := watch(t, ctx, f, hello)
+			got := watch(ctx, t, f, hello)
 			got.expect(t, "10.0.0.1:1")
 			write(t, path, text)
 			eventually(t, func() string {
@@ -241,7 +241,7 @@ func TestFileRestarts(t *testing.T) {
 	f := openFile(t, path, time.Hour)
 	for port := 1; port <= 3; port++ {
 		ctx, cancel := context.WithCancel(t.Context())
-		got := watch(t, ctx, f, hello)
+		got := watch(ctx, t, f, hello)
 		got.expect(t, fmt.Sprintf("10.0.0.1:%d", port))
 		cancel()
 		eventually(t, func() string {

@@ -94,7 +94,7 @@ func readList(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // nothing was written
 	data, err := io.ReadAll(io.LimitReader(f, maxListBytes+1))
 	if err != nil {
 		return nil, err

@@ -105,7 +105,7 @@ func appendSurrogate(dst []byte, r rune) []byte {
 // fromModifiedUTF8 undoes appendModifiedUTF8. Lone surrogates and other invalid bytes are left for the reader of the text
 // to refuse.
 func fromModifiedUTF8(s string) string {
-	if !strings.ContainsAny(s, "\xc0\xed") && utf8.ValidString(s) {
+	if utf8.ValidString(s) { // neither C0 80 nor a surrogate is
 		return s
 	}
 	out := make([]byte, 0, len(s))

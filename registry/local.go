@@ -27,7 +27,7 @@ type localNode struct {
 	node    Node
 	since   time.Time
 	expires time.Time   // zero: never
-	stop    func() bool // ends the watch on the context; nil without one
+	stop    func() bool // ends the watch on the context
 }
 
 var (
@@ -57,7 +57,7 @@ func (l *Local) Put(n Node, ttl time.Duration) error {
 	if ttl < 0 {
 		return fmt.Errorf("registry: local: put %s: a time to live of %v is negative", n.Addr(), ttl)
 	}
-	return l.put(nil, n, ttl)
+	return l.put(context.Background(), n, ttl)
 }
 
 func (l *Local) put(ctx context.Context, n Node, ttl time.Duration) error {
@@ -77,16 +77,14 @@ func (l *Local) put(ctx context.Context, n Node, ttl time.Duration) error {
 	if old == nil && len(l.nodes) >= maxLocalNodes {
 		return fmt.Errorf("registry: local: put %s: there are %d nodes already; delete some", n.Addr(), maxLocalNodes)
 	}
-	if old != nil && old.stop != nil {
+	if old != nil {
 		old.stop()
 	}
 	if ttl > 0 {
 		e.expires = e.since.Add(ttl)
 	}
 	l.nodes[k] = e
-	if ctx != nil {
-		e.stop = context.AfterFunc(ctx, func() { l.drop(k, e) })
-	}
+	e.stop = context.AfterFunc(ctx, func() { l.drop(k, e) })
 	if old == nil || !sameNode(old.node, n) {
 		l.publish(n.key())
 	}
@@ -107,9 +105,7 @@ func (l *Local) drop(k NodeKey, e *localNode) bool {
 	if have == nil || (e != nil && have != e) {
 		return false
 	}
-	if have.stop != nil {
-		have.stop()
-	}
+	have.stop()
 	delete(l.nodes, k)
 	l.publish(serviceKey{k.Group, k.Path})
 	return true
@@ -179,9 +175,7 @@ func (l *Local) Close(context.Context) error {
 	l.closed = true
 	changed := make(map[serviceKey]bool)
 	for k, e := range l.nodes {
-		if e.stop != nil {
-			e.stop()
-		}
+		e.stop()
 		changed[serviceKey{k.Group, k.Path}] = true
 	}
 	clear(l.nodes)

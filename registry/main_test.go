@@ -49,7 +49,7 @@ type receiver struct {
 }
 
 // watch begins a watch of s that ends with ctx.
-func watch(t *testing.T, ctx context.Context, r Registry, s Service) *receiver {
+func watch(ctx context.Context, t *testing.T, r Registry, s Service) *receiver {
 	t.Helper()
 	c := &receiver{changed: make(chan struct{}, 1)}
 	if err := r.Watch(ctx, s, c.update); err != nil {
@@ -114,6 +114,7 @@ func eventually(t *testing.T, check func() string) {
 
 // testLog sends a log to the test's output.
 func testLog(t *testing.T) *slog.Logger {
+	t.Helper()
 	return slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 

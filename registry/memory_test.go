@@ -43,10 +43,10 @@ func TestStaticWatch(t *testing.T) {
 	var r Static
 	a, b := node(t, "10.0.0.1:1"), node(t, "10.0.0.2:1")
 	ctx, cancel := context.WithCancel(t.Context())
-	all := watch(t, ctx, &r, hello)
+	all := watch(ctx, t, &r, hello)
 	second := hello
 	second.Version = "2.0"
-	some := watch(t, t.Context(), &r, second)
+	some := watch(t.Context(), t, &r, second)
 	all.expect(t)
 	some.expect(t)
 	b.Version = "2.0"
@@ -81,11 +81,11 @@ func TestStaticWatch(t *testing.T) {
 func TestListsAreNotShared(t *testing.T) {
 	var r Static
 	r.Set(hello, node(t, "10.0.0.1:1"), node(t, "10.0.0.2:1"))
-	one, two := watch(t, t.Context(), &r, hello), watch(t, t.Context(), &r, hello)
+	one, two := watch(t.Context(), t, &r, hello), watch(t.Context(), t, &r, hello)
 	list := one.expect(t, "10.0.0.1:1", "10.0.0.2:1")
 	two.expect(t, "10.0.0.1:1", "10.0.0.2:1")
 	list[0].Host = "changed"
-	three := watch(t, t.Context(), &r, hello)
+	three := watch(t.Context(), t, &r, hello)
 	three.expect(t, "10.0.0.1:1", "10.0.0.2:1")
 	two.expect(t, "10.0.0.1:1", "10.0.0.2:1")
 }
@@ -168,7 +168,7 @@ func TestDirect(t *testing.T) {
 	}
 	s := hello
 	s.Version = "3.1"
-	nodes := watch(t, t.Context(), d, s).expect(t, "[::1]:9982", "10.0.0.1:8002", "unix:///run/a.sock")
+	nodes := watch(t.Context(), t, d, s).expect(t, "[::1]:9982", "10.0.0.1:8002", "unix:///run/a.sock")
 	for _, n := range nodes {
 		if n.Group != "other" || n.Path != hello.Path || n.Version != "3.1" || n.Protocol != "motan2" || !n.Available {
 			t.Errorf("got %+v", n)
@@ -189,7 +189,7 @@ func TestDirect(t *testing.T) {
 
 func TestLocal(t *testing.T) {
 	var l Local
-	list := watch(t, t.Context(), &l, hello)
+	list := watch(t.Context(), t, &l, hello)
 	list.expect(t)
 	n := node(t, "10.0.0.1:1")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -314,7 +314,7 @@ func TestMerge(t *testing.T) {
 	second.Set(hello, b, node(t, "10.0.0.2:1"))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	list := watch(t, ctx, m, hello)
+	list := watch(ctx, t, m, hello)
 	if nodes := list.expect(t, "10.0.0.1:1", "10.0.0.2:1"); nodes[0].Params["from"] != "second" {
 		t.Errorf("got %+v", nodes[0])
 	}

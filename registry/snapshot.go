@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 const (
@@ -118,14 +119,14 @@ func decodeSnapshot(s Service, data []byte) ([]Node, error) {
 // readSnapshot reads the snapshot of s in dir. A file that does not exist is no nodes and no error.
 func readSnapshot(dir string, s Service) ([]Node, error) {
 	path := filepath.Join(dir, snapshotName(s.key()))
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe in its place must not hold us up
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // nothing was written
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: not a regular file", path)
 	}
@@ -158,7 +159,7 @@ func writeSnapshot(dir string, k serviceKey, nodes []Node) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // fails when the rename succeeded, as it should
+	defer os.Remove(f.Name()) //nolint:errcheck // fails when the rename succeeded, as it should
 	_, err = f.Write(data)
 	if err == nil {
 		err = f.Chmod(snapshotMode)

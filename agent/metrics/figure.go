@@ -42,16 +42,6 @@ func (r *Registry) Add(f Figure) error {
 	return nil
 }
 
-// GaugeFunc adds a figure without labels that goes up and down.
-func (r *Registry) GaugeFunc(name, help string, read func() float64) error {
-	return r.Add(Figure{Name: name, Help: help, Read: single(read)})
-}
-
-// CounterFunc adds a figure without labels that only grows.
-func (r *Registry) CounterFunc(name, help string, read func() float64) error {
-	return r.Add(Figure{Name: name, Help: help, Counter: true, Read: single(read)})
-}
-
 func single(read func() float64) func(func(float64, ...string)) {
 	return func(emit func(float64, ...string)) { emit(read()) }
 }

@@ -11,8 +11,11 @@ func TestFigures(t *testing.T) {
 	r := New(Options{})
 	open := 3.0
 	for _, err := range []error{
-		r.GaugeFunc("motand_connections_open", "Connections.", func() float64 { return open }),
-		r.CounterFunc("motand_reloads_total", "Reloads.", func() float64 { return 7 }),
+		r.Add(Figure{Name: "motand_connections_open", Help: "Connections.", Read: single(func() float64 { return open })}),
+		r.Add(Figure{
+			Name: "motand_reloads_total", Help: "Reloads.", Counter: true,
+			Read: func(emit func(float64, ...string)) { emit(7) },
+		}),
 		r.Add(Figure{
 			Name: "motand_registry_connected", Help: "Registries.", Labels: []string{"registry"},
 			Read: func(emit func(float64, ...string)) {

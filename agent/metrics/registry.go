@@ -36,9 +36,9 @@ type Registry struct {
 
 	series   atomic.Int64 // how many there are, those of Other left out
 	services sync.Map     // Key to *Service; written under mu
-	count    int          // guarded by mu; of services
 
-	mu sync.Mutex // held to add a service or a method, never to count
+	mu    sync.Mutex // held to add a service or a method, never to count
+	count int        // guarded by mu; of services
 }
 
 // Key says whose calls are counted: one chain of filters.

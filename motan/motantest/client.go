@@ -15,7 +15,8 @@ import (
 	"github.com/motand/motand/motan"
 )
 
-// ErrNotMotan2 is what ReadFrame returns for bytes that do not begin a Motan2 frame.
+// ErrNotMotan2 is what ReadFrame returns for bytes that do not begin a Motan2 frame, and for one
+// that is too large.
 var ErrNotMotan2 = errors.New("motantest: not a Motan2 frame")
 
 // ReadFrame reads one frame's bytes, of at most 64 MiB of metadata and of body.

@@ -22,9 +22,9 @@ func unwritable(format string, args ...any) *EncodeError {
 
 // Append writes v behind dst and returns the longer slice.
 //
-// It takes the types that Decode returns, and beyond them int (as int64), map[string]string (tag 02), every other Go map
-// (tag 20), every other slice (tag 21), and named types of all these. The type decides the tag, not the
-// content: a Map of strings is written with tag 20. Go maps are written in the order of their keys, so that equal maps
+// It takes the types that Decode returns, and beyond them int (as int64), maps and slices of strings (TagStringMap,
+// TagStrings), every other Go map (TagMap) and slice (TagList), and named types of all these. The type decides the tag,
+// not the content: a Map of strings is written with TagMap. Go maps are written in the order of their keys, so that equal maps
 // give equal bytes. A nil container is an empty one; nil alone, also inside a container, is null. Structs, pointers and
 // the other integer types are refused, as motan-go refuses them.
 //

@@ -51,12 +51,6 @@ func SplitText(b []byte) (text, rest []byte, err error) {
 	return b[from:to:to], b[to:], nil
 }
 
-// Skip returns what follows the first value of b. Like Split it does not look inside a container.
-func Skip(b []byte) (rest []byte, err error) {
-	_, _, rest, err = Split(b)
-	return rest, err
-}
-
 // split finds the value that starts at b[at] and must end before b[end].
 func split(b []byte, at, end int) (item, *DecodeError) {
 	if at >= end {

@@ -2,7 +2,7 @@ package simple
 
 import "slices"
 
-// Map is a map whose keys and values are of any type (tag 20). It is a list of entries, because the order on the wire
+// Map is a map whose keys and values are of any type (TagMap). It is a list of entries, because the order on the wire
 // is kept and a key may be of a type that a Go map cannot hold.
 type Map []Pair
 
@@ -22,7 +22,7 @@ func (m Map) Get(key string) (value any, ok bool) {
 	return nil, false
 }
 
-// StringMap is a map of strings to strings (tag 02), its entries in the order on the wire.
+// StringMap is a map of strings to strings (TagStringMap), its entries in the order on the wire.
 type StringMap []StringPair
 
 // StringPair is an entry of a StringMap.

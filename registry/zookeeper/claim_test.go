@@ -2,6 +2,7 @@ package zookeeper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -185,7 +186,7 @@ func TestAuthAndChroot(t *testing.T) {
 	if err == nil && (len(acl) != 1 || acl[0] != want[0]) {
 		t.Errorf("ACL: got %v, want %v", acl, want)
 	}
-	if _, _, err := c.Get("/a/b" + servedPath); err != zk.ErrNoAuth {
+	if _, _, err := c.Get("/a/b" + servedPath); !errors.Is(err, zk.ErrNoAuth) {
 		t.Errorf("read by a stranger: got %v, want %v", err, zk.ErrNoAuth)
 	}
 	friend := open(t, s, secret)

@@ -3,6 +3,7 @@ package zookeeper
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -91,8 +92,8 @@ func (c client) makeParents(path string) error {
 	above := parents(path)
 	// From below: usually only the last one or two are missing.
 	missing := 0
-	for i := len(above) - 1; i >= 0; i-- {
-		err := c.makePersistent(above[i])
+	for i, p := range slices.Backward(above) {
+		err := c.makePersistent(p)
 		if errors.Is(err, zk.ErrNoNode) {
 			missing = i
 			continue

@@ -256,8 +256,15 @@ func TestWatchRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range []registry.Service{
-		{}, {Group: "g"}, {Path: "s"}, {Group: "g", Path: "a/b"}, {Group: "..", Path: "s"}, {Group: "g", Path: "command"},
-		{Group: "g\x00", Path: "s"}, {Group: "g", Path: "\xff"}, {Group: "g", Path: fmt.Sprintf("%0300d", 1)},
+		{},
+		{Group: "g"},
+		{Path: "s"},
+		{Group: "g", Path: "a/b"},
+		{Group: "..", Path: "s"},
+		{Group: "g", Path: "command"},
+		{Group: "g\x00", Path: "s"},
+		{Group: "g", Path: "\xff"},
+		{Group: "g", Path: fmt.Sprintf("%0300d", 1)},
 	} {
 		if err := r.Watch(t.Context(), s, func([]registry.Node) {}); err == nil {
 			t.Errorf("watch of %+v was accepted", s)

@@ -2,6 +2,7 @@ package zookeeper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -45,7 +46,7 @@ func open(t *testing.T, s *zktest.Server, change func(*Options)) *Registry {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), testTimeout) //nolint:usetesting // that of the test has ended by now
 		defer cancel()
 		if err := r.Close(ctx); err != nil {
 			t.Logf("close: %v", err)
@@ -174,7 +175,7 @@ func owner(t *testing.T, c *zk.Conn, path string) int64 {
 func makeNode(t *testing.T, c *zk.Conn, path string, data []byte, flags int32) {
 	t.Helper()
 	for _, p := range parents(path) {
-		if _, err := c.Create(p, nil, 0, zk.WorldACL(zk.PermAll)); err != nil && err != zk.ErrNodeExists {
+		if _, err := c.Create(p, nil, 0, zk.WorldACL(zk.PermAll)); err != nil && !errors.Is(err, zk.ErrNodeExists) {
 			t.Fatalf("create %s: %v", p, err)
 		}
 	}
@@ -187,7 +188,7 @@ func makeNode(t *testing.T, c *zk.Conn, path string, data []byte, flags int32) {
 func removeAll(t *testing.T, c *zk.Conn, path string) {
 	t.Helper()
 	names, _, err := c.Children(path)
-	if err == zk.ErrNoNode {
+	if errors.Is(err, zk.ErrNoNode) {
 		return
 	}
 	if err != nil {
@@ -196,7 +197,7 @@ func removeAll(t *testing.T, c *zk.Conn, path string) {
 	for _, name := range names {
 		removeAll(t, c, path+"/"+name)
 	}
-	if err := c.Delete(path, -1); err != nil && err != zk.ErrNoNode {
+	if err := c.Delete(path, -1); err != nil && !errors.Is(err, zk.ErrNoNode) {
 		t.Fatalf("delete %s: %v", path, err)
 	}
 }

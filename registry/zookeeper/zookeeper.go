@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -163,9 +164,7 @@ func (r *Registry) showClient(p place, s registry.Service) {
 	if u.Protocol == "" {
 		u.Protocol = "motan2"
 	}
-	for k, v := range r.options.ClientParams {
-		u.Params[k] = v
-	}
+	maps.Copy(u.Params, r.options.ClientParams)
 	u.Params["nodeType"] = "referer"
 	name := claimName(p, dirClient, "")
 	m := r.claims[name]

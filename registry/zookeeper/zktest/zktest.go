@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -114,7 +113,7 @@ func (s *Server) Restart() {
 	cmd, done := s.cmd, make(chan struct{})
 	s.done = done
 	go func() { // ends with the process, which Stop kills
-		cmd.Wait()
+		_ = cmd.Wait() // it was killed, or its output says why it ended
 		close(done)
 	}()
 	deadline := time.Now().Add(startTimeout)
@@ -154,7 +153,7 @@ func (s *Server) Stop() {
 	if s.cmd == nil {
 		return
 	}
-	s.cmd.Process.Kill()
+	_ = s.cmd.Process.Kill() // an error means that it has ended
 	<-s.done
 	s.cmd = nil
 }
@@ -191,13 +190,6 @@ func (s *Server) signal(sig syscall.Signal) {
 	if err := s.cmd.Process.Signal(sig); err != nil {
 		s.tb.Fatalf("zktest: %v: %v", sig, err)
 	}
-}
-
-// Port returns the port of Addr.
-func (s *Server) Port() int {
-	_, port, _ := net.SplitHostPort(s.Addr)
-	n, _ := strconv.Atoi(port)
-	return n
 }
 
 // Client returns a plain client of the server, for a test to look at the tree and to change it. It is closed at the end of

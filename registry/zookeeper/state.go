@@ -1,0 +1,40 @@
+package zookeeper
+
+import "github.com/motand/motand/registry"
+
+// State implements registry.Stater.
+func (r *Registry) State() registry.State {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := registry.State{
+		Kind:      "zookeeper",
+		Connected: r.connected,
+		Since:     r.since,
+		LastError: r.failure,
+		Sessions:  r.sessions,
+		Extra:     map[string]int64{"lost_notices": r.lost},
+	}
+	if s.LastError == "" && !r.connected && r.link != nil {
+		s.LastError = r.link.problem()
+	}
+	for _, o := range r.lookouts {
+		for f := range o.feeds {
+			s.Watches = append(s.Watches, registry.WatchState{
+				Group: o.place.group, Path: o.place.path, Nodes: f.Len(), Updated: o.updated,
+				Stale: !r.connected || o.updated.IsZero(), LastError: o.problem,
+			})
+		}
+	}
+	for _, m := range r.claims {
+		if m.want.yield || m.withdrawn {
+			continue
+		}
+		s.Announced = append(s.Announced, registry.AnnounceState{
+			Group: m.place.group, Path: m.place.path, Addr: m.want.addr, Available: m.want.available,
+			Written: r.connected && m.done == m.generation && m.session == r.session,
+			Checked: m.checked, LastError: m.problem,
+		})
+	}
+	s.Sort()
+	return s
+}
