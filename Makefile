@@ -12,9 +12,11 @@ FUZZTIME  ?= 60s
 # The race detector needs cgo, thus a C compiler.
 RACE       = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 PEER      := tests/peers/motango
+# make bench BENCHFLAGS='-only P1,P5 -md'; make bench BENCHFLAGS=-h lists them
+BENCHFLAGS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all build run demo test test-deps peers fuzz lint fmt cover clean help
+.PHONY: all build run demo test test-deps peers bench fuzz lint fmt cover clean help
 
 all: build lint test ## build, lint and test
 
@@ -40,6 +42,10 @@ test-deps: ## install what the tests need (Debian, as root), say what is missing
 peers: ## build bin/motango, motan-go as a peer of the tests
 	@mkdir -p $(BIN)
 	cd $(PEER) && $(GO) build -o ../../../$(BIN)/motango .
+
+bench: build test-deps ## measure motand, HAProxy, nginx and motan-go: bin/bench
+	@$(MAKE) --no-print-directory peers || echo 'bench: motan-go cannot be built here'
+	$(GO) run ./tests/bench $(BENCHFLAGS)
 
 fuzz: ## run each fuzz target for FUZZTIME (60s)
 	@GO='$(GO)' sh scripts/fuzz.sh $(FUZZTIME)

@@ -19,6 +19,9 @@ import (
 	"github.com/motand/motand/registry"
 )
 
+// lastWords is how long the registries may take to be left after the grace period.
+const lastWords = 2 * time.Second
+
 // Version is the version of this build; the linker sets it.
 var Version = "dev"
 
@@ -47,7 +50,8 @@ type Agent struct {
 }
 
 // New compiles c and opens every listener. Nothing is served and nobody is told before Run.
-// On an error nothing stays open; a *ListenError says that an address could not be had.
+// On an error nothing stays open; a *ListenError says that an address could not be had, a
+// *ConfigError what is wrong with c.
 func New(c *conf.Config, x Extensions) (*Agent, error) {
 	a := &Agent{failed: make(chan error, 1), started: time.Now()}
 	if err := a.build(c, x); err != nil {
@@ -73,7 +77,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 		local: new(registry.Local), localIP: ip, log: a.log,
 	}
 	if a.snapshot, err = a.compiler.compile(c); err != nil {
-		return err
+		return &ConfigError{err}
 	}
 	if a.listeners, err = listen(c, a.snapshot.ports); err != nil {
 		return err
@@ -88,6 +92,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 			Handler:        &outbound{routes: &a.routes},
 			MaxBodySize:    c.Agent.HTTPMaxBodyBytes,
 			MaxConnections: c.Agent.MaxConnections,
+			RequestID:      newRequestIDs(),
 			Logger:         a.log,
 		}
 	}
@@ -114,13 +119,14 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 	inner, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
 	defer a.free()
-	if err := a.begin(inner); err != nil {
-		return err
-	}
-	if err := writePID(c.PIDFile); err != nil {
+	if err := writePID(c.PIDFile); err != nil { // before anybody is told of us
 		return err
 	}
 	defer removePID(c.PIDFile)
+	if err := a.begin(inner); err != nil {
+		a.drain(force)
+		return err
+	}
 	a.log.Info("agent: serving", "version", Version, "motan", addrs(a.listeners.motan), "http", addrs(a.listeners.http),
 		"management", a.listeners.management.Addr().String(), "export", a.snapshot.ports,
 		"refers", len(a.snapshot.all), "services", len(a.snapshot.services))
@@ -159,9 +165,7 @@ func (a *Agent) begin(ctx context.Context) error {
 
 // serve runs a listener on a goroutine of its own; it ends when its server is shut down.
 func (a *Agent) serve(name string, l net.Listener, serve func(net.Listener) error) {
-	a.serving.Add(1)
-	go func() {
-		defer a.serving.Done()
+	a.serving.Go(func() {
 		err := serve(l)
 		if err != nil && !a.stopping.Load() {
 			select {
@@ -169,16 +173,16 @@ func (a *Agent) serve(name string, l net.Listener, serve func(net.Listener) erro
 			default:
 			}
 		}
-	}()
+	})
 }
 
 // drain ends service without losing a call: first nobody finds us, then nobody new gets in,
-// then what is in flight is finished.
+// then what is in flight is finished. Meanwhile calls to other hosts go to the nodes that were
+// known when the registries were left.
 func (a *Agent) drain(force <-chan struct{}) {
 	c := &a.snapshot.config.Agent
 	a.stopping.Store(true)
 	a.log.Info("agent: stopping", "grace", c.GracePeriod)
-	seen := a.announcer.withdraw()
 	ctx, cancel := context.WithTimeout(context.Background(), c.PropagationDelay+c.GracePeriod)
 	defer cancel()
 	stopped := make(chan struct{})
@@ -189,7 +193,7 @@ func (a *Agent) drain(force <-chan struct{}) {
 		case <-stopped:
 		}
 	}()
-	if seen {
+	if a.announcer.withdraw(ctx) {
 		select {
 		case <-time.After(c.PropagationDelay): //nolint:forbidigo // once, at the end
 		case <-ctx.Done():
@@ -212,13 +216,9 @@ func (a *Agent) drain(force <-chan struct{}) {
 	wait.Wait()
 	stop("export", a.exportIn.Shutdown)
 	wait.Wait()
-	for id, r := range a.snapshot.registries {
-		if closer, ok := registry.As[registry.Closer](r); ok {
-			if err := closer.Close(ctx); err != nil {
-				a.log.Warn("agent: registry was not left in order", "registry", id, "err", err)
-			}
-		}
-	}
+	words, done := context.WithTimeout(context.Background(), lastWords)
+	defer done()
+	leave(words, a.snapshot.registries, a.log)
 	a.management.close()
 	close(stopped)
 	a.serving.Wait()
@@ -256,7 +256,10 @@ func writePID(path string) error {
 	if path == "" {
 		return nil
 	}
-	return writeFile(path, strconv.Itoa(os.Getpid()))
+	if err := writeFile(path, strconv.Itoa(os.Getpid())); err != nil {
+		return &ConfigError{fmt.Errorf("pid file %s: %w; name one that can be written with -pidfile or motan-agent.pidfile", path, err)}
+	}
+	return nil
 }
 
 // removePID removes the pid file if it is still ours.

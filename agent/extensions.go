@@ -64,7 +64,7 @@ func Default() Extensions {
 // known tells conf which names can be used.
 func (x *Extensions) known() conf.Known {
 	return conf.Known{
-		Registries: slices.Sorted(maps.Keys(x.Registries)),
+		Registries: append(slices.Sorted(maps.Keys(x.Registries)), motanGoRegistries...),
 		Providers:  append(slices.Sorted(maps.Keys(x.Providers)), motanGoProviders...),
 		Filters:    slices.Sorted(maps.Keys(x.Filters)),
 	}
@@ -73,6 +73,9 @@ func (x *Extensions) known() conf.Known {
 // motanGoProviders are motan-go's that motand does not have. A configuration may name them, so
 // that an agent can be replaced in place; their calls are refused, and the log says so.
 var motanGoProviders = []string{"cgi", "default", "mockProvider"}
+
+// motanGoRegistries are those that a configuration may name likewise. They know nobody.
+var motanGoRegistries = []string{"mesh", "consul"}
 
 // refuse answers the calls of a service whose provider motand does not have.
 func refuse(name string) motan.Handler {
@@ -109,7 +112,7 @@ func newZooKeeper(r *conf.Registry, e RegistryEnv) (registry.Registry, error) {
 
 // provider finds what answers the calls of s.
 func (x *Extensions) provider(s *conf.Service, e ProviderEnv) (motan.Handler, func(), error) {
-	make, ok := x.Providers[s.Provider]
+	newProvider, ok := x.Providers[s.Provider]
 	if !ok && slices.Contains(motanGoProviders, s.Provider) {
 		e.Log.Warn("agent: provider is not built in, the calls of its service are refused", "service", s.ID, "provider", s.Provider, "at", s.At("provider"))
 		return refuse(s.Provider), nil, nil
@@ -118,7 +121,7 @@ func (x *Extensions) provider(s *conf.Service, e ProviderEnv) (motan.Handler, fu
 		return nil, nil, fmt.Errorf("%s: provider %s is not known; there are %s",
 			s.At("provider"), strconv.Quote(s.Provider), strings.Join(slices.Sorted(maps.Keys(x.Providers)), ", "))
 	}
-	h, free, err := make(s, e)
+	h, free, err := newProvider(s, e)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: service %s: %w", s.Position, s.ID, err)
 	}

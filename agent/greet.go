@@ -19,11 +19,7 @@ func greet(w io.Writer, c *conf.Config, a *Agent) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "motand %s runs the demo service %s. Try it from another terminal:\n\n", Version, service.Path)
 	for _, l := range a.listeners.http {
-		curl := "curl -s"
-		host := l.Addr().String()
-		if l.Addr().Network() == "unix" {
-			curl, host = "curl -s --unix-socket "+host, "localhost"
-		}
+		curl, host := curlTo(l)
 		fmt.Fprintf(&b, "  # HTTP and JSON: the arguments are a JSON array\n")
 		fmt.Fprintf(&b, "  %s -d '[\"world\"]' http://%s/rpc/%s/hello\n", curl, host, service.Path)
 		fmt.Fprintf(&b, "  %s -d '[{\"id\":9007199254740993,\"tags\":[\"a\",null]}]' http://%s/rpc/%s/echo\n", curl, host, service.Path)
@@ -34,7 +30,8 @@ func greet(w io.Writer, c *conf.Config, a *Agent) error {
 	for _, l := range a.listeners.motan {
 		fmt.Fprintf(&b, "  # Motan\n  bin/motand call --addr %s %s hello '[\"world\"]'\n\n", dialable(l), service.Path)
 	}
-	fmt.Fprintf(&b, "  # what it counts\n  curl -s http://%s/metrics | grep motand_calls\n\n", a.listeners.management.Addr())
+	curl, host := curlTo(a.listeners.management)
+	fmt.Fprintf(&b, "  # what it counts\n  %s http://%s/metrics | grep motand_calls\n\n", curl, host)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -49,6 +46,14 @@ func demoService(c *conf.Config) *conf.Service {
 		}
 	}
 	return nil
+}
+
+// curlTo is the curl command, and the host of the URL, for what l listens on.
+func curlTo(l net.Listener) (curl, host string) {
+	if l.Addr().Network() == "unix" {
+		return "curl -s --unix-socket " + l.Addr().String(), "localhost"
+	}
+	return "curl -s", l.Addr().String()
 }
 
 func dialable(l net.Listener) string {

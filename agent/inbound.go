@@ -66,11 +66,14 @@ func (i *inbound) Handle(c *motan.Call) {
 	e := i.exports.Load().find(q)
 	if e == nil {
 		i.missing.Add(1)
-		c.Fail(motan.Errorf(motan.KindNotFound, motan.CodeNotFound, "%s%s_%s", motan.ProviderNotExist, q.Group(), q.Service()))
+		c.Fail(motan.Errorf(motan.KindNotFound, motan.CodeNotFound, "%s%.256s_%.256s", motan.ProviderNotExist, q.Group(), q.Service()))
 		return
 	}
 	if c.Remote != "" {
 		q.Set("host", c.Remote)
+	}
+	if q.RequestID() == nil {
+		q.SetInt("M_rid", int64(q.ID)) // signed, as the peers write it
 	}
 	c.Service, c.Group = e.service.Path, e.service.Group
 	c.Application = e.service.Application

@@ -54,15 +54,15 @@ func listen(c *conf.Config, exportPorts []int) (*listeners, error) {
 		return x
 	}
 	a := &c.Agent
-	local := func(unix string, port int, purpose, key string) []net.Listener {
+	local := func(unix string, port int, purpose, unixKey, key string) []net.Listener {
 		if unix != "" {
-			return []net.Listener{open(purpose+" (motan-agent."+key+"UnixSock)", "unix", unix)}
+			return []net.Listener{open(purpose+" (motan-agent."+unixKey+")", "unix", unix)}
 		}
 		return []net.Listener{open(purpose+" (motan-agent."+key+")", "tcp", net.JoinHostPort(a.Host, strconv.Itoa(port)))}
 	}
-	l.motan = local(a.UnixSock, a.Port, "Motan calls of programs on this host", "port")
+	l.motan = local(a.UnixSock, a.Port, "Motan calls of programs on this host", "unixSock", "port")
 	if wantsHTTP(a) {
-		l.http = local(a.HTTPUnixSock, a.HTTPPort, "HTTP calls of programs on this host", "hport")
+		l.http = local(a.HTTPUnixSock, a.HTTPPort, "HTTP calls of programs on this host", "httpProxyUnixSock", "hport")
 	}
 	for _, port := range exportPorts {
 		l.exports[port] = open("services exported to other hosts (motan-service export)", "tcp", ":"+strconv.Itoa(port))
@@ -85,14 +85,14 @@ func wantsHTTP(a *conf.Agent) bool {
 }
 
 func listenManagement(a *conf.Agent) (net.Listener, error) {
-	const purpose = "management (motan-agent.mport)"
 	if a.ManagementUnixSock != "" {
 		l, err := listenOn("unix", a.ManagementUnixSock)
 		if err != nil {
-			return nil, &ListenError{For: purpose, Addr: a.ManagementUnixSock, Err: err}
+			return nil, &ListenError{For: "management (motan-agent.managementUnixSock)", Addr: a.ManagementUnixSock, Err: err}
 		}
 		return l, nil
 	}
+	const purpose = "management (motan-agent.mport)"
 	first, last := a.ManagementPort, a.ManagementPort
 	if a.ManagementPorts != (conf.PortRange{}) {
 		first, last = a.ManagementPorts.First, a.ManagementPorts.Last

@@ -32,7 +32,9 @@ func openLogs(c *conf.Config) (*logs, error) {
 	a := &c.Agent
 	l := new(logs)
 	out := io.Writer(os.Stderr)
-	if a.LogDir != "stdout" && a.At("log_dir") != a.Position {
+	// The key, or the flag, which may name any folder but the default.
+	written := a.At("log_dir") != a.Position || a.LogDir != "."
+	if a.LogDir != "stdout" && written {
 		file, err := logFile(filepath.Join(a.LogDir, "motand.log"))
 		if err != nil {
 			return nil, err
@@ -83,7 +85,7 @@ func logFile(path string) (*lumberjack.Logger, error) {
 	if err := file.Close(); err != nil {
 		return nil, &ConfigError{fmt.Errorf("log file: %w", err)}
 	}
-	return &lumberjack.Logger{Filename: path, MaxSize: logMegabytes, MaxBackups: logBackups, Compress: true}, nil
+	return &lumberjack.Logger{Filename: path, MaxSize: logMegabytes, MaxBackups: logBackups}, nil
 }
 
 // level turns motan-go's names into slog's.

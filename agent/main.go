@@ -31,8 +31,13 @@ func (e *ConfigError) Unwrap() error { return e.Err }
 // for and returns the exit code. A main of one's own calls it with extended tables.
 func Main(args []string, x Extensions) int {
 	root := command(x)
+	begun := false // set once the command line was understood
+	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
 	root.SetArgs(spell(root, args))
 	err := root.Execute()
+	if err != nil && !begun {
+		err = &ConfigError{errors.New(strings.TrimSpace(err.Error()))}
+	}
 	var quiet *exitError
 	switch {
 	case err == nil:
@@ -88,6 +93,18 @@ func spell(root *cobra.Command, args []string) []string {
 	return out
 }
 
+// unusedFlags are motan-go's flags that are taken and have no effect; who gives one is told.
+var unusedFlags = []string{"log_async", "log_structured", "rotate_per_hour", "log_filter_caller", "log_level", "log_buffer_size"}
+
+// warnOfUnused tells of flags that have no effect.
+func warnOfUnused(cmd *cobra.Command) {
+	for _, name := range unusedFlags {
+		if cmd.Flags().Changed(name) {
+			cmd.PrintErrf("-%s: warning: the flag has no effect, set motan-agent.%s in the configuration\n", name, name)
+		}
+	}
+}
+
 // configFlags are motan-go's flags, in its spelling.
 func configFlags(f *pflag.FlagSet, o *conf.Options) {
 	f.StringVarP(&o.Path, "config", "c", "", "configuration: a file, or a folder in motan-go's form (default ./motan.yaml)")
@@ -102,13 +119,12 @@ func configFlags(f *pflag.FlagSet, o *conf.Options) {
 	f.StringVar(&o.IDC, "idc", "", "value of ${idc} in groups")
 	f.StringVar(&o.LocalIP, "localIP", "", "address under which this host is registered (default: its first IPv4 address)")
 	f.BoolVar(&o.Recover, "recover", false, "restore the availability (/200, /503) of the last run")
-	for _, name := range []string{"log_async", "log_structured", "rotate_per_hour", "log_filter_caller"} {
-		f.Bool(name, false, "of motan-go, set in the configuration instead")
+	for _, name := range unusedFlags {
+		f.String(name, "", "of motan-go; set it in the configuration")
+		if name != "log_level" && name != "log_buffer_size" { // booleans may stand alone
+			f.Lookup(name).NoOptDefVal = "true"
+		}
 		_ = f.MarkHidden(name) // fails for unknown names only
-	}
-	for _, name := range []string{"log_level", "log_buffer_size"} {
-		f.String(name, "", "of motan-go, set in the configuration instead")
-		_ = f.MarkHidden(name)
 	}
 	o.Getenv, o.Environ = os.Getenv, os.Environ
 }
@@ -124,13 +140,14 @@ configuration, 2 cannot listen, 3 internal.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Known = x.known()
+			warnOfUnused(cmd)
 			c, err := load(o, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
 			a, err := New(c, x)
 			if err != nil {
-				return asConfigError(err)
+				return err
 			}
 			if err := greet(cmd.OutOrStdout(), c, a); err != nil {
 				return err
@@ -157,14 +174,6 @@ func runUntilSignal(a *Agent) error {
 	}()
 	defer cancel()
 	return a.Run(ctx, force)
-}
-
-// asConfigError marks what compile found wrong; errors of listeners keep their own exit code.
-func asConfigError(err error) error {
-	if ExitCode(err) != 3 {
-		return err
-	}
-	return &ConfigError{err}
 }
 
 // load reads the configuration and writes its warnings to w; its errors are the error.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"time"
 
 	"github.com/motand/motand/registry"
@@ -43,6 +44,13 @@ func newManagement(a *Agent) *management {
 	mux.HandleFunc("GET /api/v1/local/nodes", m.localNodes)
 	mux.HandleFunc("PUT /api/v1/local/nodes", m.change(m.putLocalNode))
 	mux.HandleFunc("DELETE /api/v1/local/nodes", m.change(m.deleteLocalNode))
+	mux.HandleFunc("/api/v1/local/nodes", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", "GET, HEAD, PUT, DELETE")
+		answer(w, http.StatusMethodNotAllowed, problem{"nodes are read with GET, announced with PUT, withdrawn with DELETE"})
+	})
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusNotFound, problem{"nothing is served at this address; there is /api/v1/local/nodes"})
+	})
 	m.server = &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -194,6 +202,9 @@ func readLocalNode(w http.ResponseWriter, r *http.Request) (x localNode, n regis
 	}
 	if err == nil {
 		n.Host, n.Port, err = registry.ParseAddr(x.Address)
+	}
+	if err == nil && n.Port == 0 && !strings.HasPrefix(n.Host, "unix://") {
+		err = errors.New("the address has no port")
 	}
 	if err != nil {
 		answer(w, http.StatusBadRequest, problem{err.Error() + `; wanted is {"service":"com.example.Hello","group":"g","address":"127.0.0.1:8100"}`})

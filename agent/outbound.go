@@ -2,10 +2,12 @@ package agent
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/motand/motand/agent/cluster"
 	"github.com/motand/motand/conf"
 	"github.com/motand/motand/motan"
+	"github.com/motand/motand/registry"
 )
 
 // routes finds the cluster for a call of a program on this host (Motan protocol, section 1.10).
@@ -18,33 +20,35 @@ type routes struct {
 // route is one refer.
 type route struct {
 	refer   *conf.Refer
+	source  registry.Registry // of the nodes
 	cluster *cluster.Cluster
 	handler motan.Handler // the filters around the call, then cluster
 }
 
-// find returns the route for the request, or why there is none.
+// find returns the route for the request, or why there is none. What the caller has written is
+// cut short in the message.
 func (r *routes) find(q *motan.Frame) (*route, *motan.Error) {
 	service := q.Service()
 	list := r.byService[string(service)]
 	switch len(list) {
 	case 0:
-		return nil, notFound("cluster not found. cluster: cluster not found. service: %s", service)
+		return nil, notFound("cluster not found. cluster: cluster not found. service: %.256s", service)
 	case 1:
 		if r.strict && !matches(q.Group(), list[0].refer.Group) {
-			return nil, notFound("cluster not found. cluster: service %s is referred to in group %s, not in %s", service, list[0].refer.Group, q.Group())
+			return nil, notFound("cluster not found. cluster: service %.256s is referred to in group %s, not in %.256s", service, list[0].refer.Group, q.Group())
 		}
 		return list[0], nil
 	}
 	group := q.Group()
 	if len(group) == 0 {
-		return nil, motan.Errorf(motan.KindBadRequest, motan.CodeDefault, "cluster not found. cluster: service %s is referred to in several groups or versions, name the group (M_g)", service)
+		return nil, motan.Errorf(motan.KindBadRequest, motan.CodeDefault, "cluster not found. cluster: service %.256s is referred to in several groups or versions, name the group (M_g)", service)
 	}
 	for _, x := range list {
 		if string(group) == x.refer.Group && matches(q.Version(), x.refer.Version) && sameProtocol(q.Protocol(), x.refer.Protocol) {
 			return x, nil
 		}
 	}
-	return nil, notFound("cluster not found. cluster: no refer of service %s has group %s, version %s, protocol %s", service, group, q.Version(), q.Protocol())
+	return nil, notFound("cluster not found. cluster: no refer of service %.256s has group %.256s, version %.256s, protocol %.256s", service, group, q.Version(), q.Protocol())
 }
 
 func notFound(format string, args ...any) *motan.Error {
@@ -95,4 +99,13 @@ func (o *outbound) Handle(c *motan.Call) {
 	}
 	c.Service, c.Group, c.Application = r.refer.Path, r.refer.Group, r.refer.Application
 	r.handler.Handle(c)
+}
+
+// newRequestIDs returns a source of request ids in motan-go's form: the time of the start in
+// the high bits, a count below. They are unique on a host as long as it makes less than a
+// billion calls a second.
+func newRequestIDs() func() int64 {
+	var last atomic.Int64
+	last.Store(time.Now().UnixNano() &^ (1<<20 - 1))
+	return func() int64 { return last.Add(1) }
 }

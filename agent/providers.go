@@ -41,10 +41,15 @@ func newMotanProvider(s *conf.Service, e ProviderEnv) (motan.Handler, func(), er
 	if s.Proxy.Port == 0 && !strings.HasPrefix(s.ProxyHost, "unix://") {
 		return nil, nil, errors.New("provider " + s.Provider + " needs the port of the local server: write proxy: motan2:8002")
 	}
+	own := methods(&s.Entry)
+	for name, m := range own {
+		m.Retries = 0 // the caller decides about those
+		own[name] = m
+	}
 	k := cluster.New(cluster.Settings{
 		Service: s.Path, Group: s.Group, Local: true,
 		Timeouts:    cluster.Timeouts{Request: s.RequestTimeout, Min: s.MinRequestTimeout, Max: s.MaxRequestTimeout},
-		Methods:     methods(&s.Entry),
+		Methods:     own,
 		Connections: s.ClientConnections, MaxContentLength: s.MaxContentLength, ConnectTimeout: s.ConnectTimeout,
 		Pool: e.Pool,
 	})

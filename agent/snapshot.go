@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -84,11 +85,15 @@ func (k *compiler) compile(c *conf.Config) (*snapshot, error) {
 // registry makes a registry with a memory on disk. An empty list is believed where the
 // registry is a list that somebody keeps by hand or this process itself.
 func (k *compiler) registry(c *conf.Config, r *conf.Registry) (registry.Registry, error) {
-	make, ok := k.extensions.Registries[r.Protocol]
+	newRegistry, ok := k.extensions.Registries[r.Protocol]
+	if !ok && slices.Contains(motanGoRegistries, r.Protocol) {
+		k.log.Warn("agent: registry is not built in, it knows nobody", "registry", r.ID, "protocol", r.Protocol, "at", r.At("protocol"))
+		return new(registry.Static), nil
+	}
 	if !ok {
 		return nil, fmt.Errorf("%s: registry %s: protocol %q is not known", r.Position, r.ID, r.Protocol)
 	}
-	reg, err := make(r, RegistryEnv{Local: k.local, LocalIP: k.localIP, Application: c.Agent.Application, Log: k.log})
+	reg, err := newRegistry(r, RegistryEnv{Local: k.local, LocalIP: k.localIP, Application: c.Agent.Application, Log: k.log})
 	if err != nil {
 		return nil, fmt.Errorf("%s: registry %s: %w", r.Position, r.ID, err)
 	}
@@ -111,6 +116,9 @@ func (k *compiler) refer(s *snapshot, r *conf.Refer) error {
 		return err
 	}
 	x := &route{refer: r}
+	if x.source, err = s.source(r); err != nil {
+		return err
+	}
 	x.cluster = cluster.New(cluster.Settings{
 		Service: r.Path, Group: r.Group, Version: r.Version, Application: r.Application,
 		Timeouts: cluster.Timeouts{Request: r.RequestTimeout, Min: r.MinRequestTimeout, Max: r.MaxRequestTimeout},
@@ -144,36 +152,52 @@ func (k *compiler) service(s *snapshot, x *conf.Service) error {
 	return nil
 }
 
-// chains makes the filters of an entry: those around the call and those around each attempt.
-// Access log and metrics are always there; where the configuration does not place them, they
-// stand outermost and see a call once.
-func (k *compiler) chains(e *conf.Entry, role string) (outer, inner []motan.Filter, err error) {
-	names := slices.Clone(e.Filters)
-	for _, name := range []string{"metrics", "accessLog"} {
-		if !slices.Contains(names, name) {
-			names = slices.Insert(names, 0, defaultFilter+name)
+// place is where a filter stands by its name.
+type place struct {
+	name   string
+	always bool // without being configured
+}
+
+// places are the filters of an entry, outermost first. Access log and metrics are always
+// there; where the configuration does not name them, they stand outermost and see a call once.
+func places(e *conf.Entry) []place {
+	var all []place
+	for _, name := range []string{"accessLog", "metrics"} {
+		if !slices.Contains(e.Filters, name) {
+			all = append(all, place{name, true})
 		}
 	}
+	for _, name := range e.Filters {
+		all = append(all, place{name, false})
+	}
+	return all
+}
+
+// chains makes the filters of an entry: those around the call and those around each attempt.
+func (k *compiler) chains(e *conf.Entry, role string) (outer, inner []motan.Filter, err error) {
 	var errs []error
-	for _, name := range names {
-		plain, always := cutDefault(name)
-		if plain == "accessLog" && k.accessLog == nil {
+	for _, p := range places(e) {
+		if p.name == "accessLog" && k.accessLog == nil {
 			continue
 		}
-		entry, ok := k.extensions.Filters[plain]
+		entry, ok := k.extensions.Filters[p.name]
 		if !ok {
-			k.log.Warn("agent: filter is not known here and left out", "entry", e.ID, "filter", plain, "at", e.At("filter"))
+			k.log.Warn("agent: filter is not known here and left out", "entry", e.ID, "filter", p.name, "at", e.At("filter"))
+			continue
+		}
+		if role == filters.ServerAgent && entry.Position == filters.Cluster {
+			k.log.Info("agent: filter stands around the calls to other hosts only, left out of a service", "entry", e.ID, "filter", p.name, "at", e.At("filter"))
 			continue
 		}
 		f, err := entry.New(filters.Settings{
 			Role: role, Service: e.Path, Group: e.Group, Application: e.Application,
-			Params: e.Params, WholeCall: always && role == filters.ClientAgent, Metrics: k.metrics, AccessLog: k.accessLog,
+			Params: e.Params, WholeCall: p.always && role == filters.ClientAgent, Metrics: k.metrics, AccessLog: k.accessLog,
 		})
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: filter %s: %w", e.At("filter"), plain, err))
+			errs = append(errs, fmt.Errorf("%s: filter %s: %w", e.At("filter"), p.name, err))
 			continue
 		}
-		if always || entry.Position == filters.Cluster {
+		if p.always || entry.Position == filters.Cluster {
 			outer = append(outer, f)
 		} else {
 			inner = append(inner, f)
@@ -186,13 +210,9 @@ func (k *compiler) chains(e *conf.Entry, role string) (outer, inner []motan.Filt
 func (s *snapshot) start(ctx context.Context) error {
 	ctx, s.cancel = context.WithCancel(ctx)
 	for _, x := range s.all {
-		source, err := s.source(x.refer)
-		if err != nil {
-			return err
-		}
 		s.pending.Add(1)
 		var heard atomic.Bool
-		err = source.Watch(ctx, registry.Service{
+		err := x.source.Watch(ctx, registry.Service{
 			Group: x.refer.Group, Path: x.refer.Path, Version: x.refer.Version, Protocol: x.refer.Protocol,
 		}, func(nodes []registry.Node) {
 			x.cluster.Update(nodes)
@@ -211,14 +231,17 @@ func (s *snapshot) start(ctx context.Context) error {
 // for it (MESH_DIRECT_RPC), else its registries as one.
 func (s *snapshot) source(r *conf.Refer) (registry.Registry, error) {
 	for _, d := range s.config.DirectRPC {
-		if d.Group != "" && d.Group != r.Group || d.Prefix && !strings.HasPrefix(r.Path, d.Service) || !d.Prefix && !strings.HasSuffix(r.Path, d.Service) {
-			continue
+		if (d.Group == "" || d.Group == r.Group) && d.Matches(r.Path) {
+			return registry.NewDirect(registry.DirectOptions{Address: strings.Join(d.Address, ",")})
 		}
-		return registry.NewDirect(registry.DirectOptions{Address: strings.Join(d.Address, ",")})
 	}
 	var sources []registry.Registry
 	for _, id := range r.Registries {
-		sources = append(sources, s.registries[id])
+		source, ok := s.registries[id]
+		if !ok {
+			return nil, fmt.Errorf("%s: refer %s: registry %s cannot be used", r.At("registry"), r.ID, id)
+		}
+		sources = append(sources, source)
 	}
 	switch len(sources) {
 	case 0:
@@ -242,23 +265,11 @@ func (s *snapshot) close() {
 // node is what the registry is told about an exported service.
 func (k *compiler) node(s *conf.Service, available bool) registry.Node {
 	params := make(map[string]string, len(s.Params)+4)
-	for key, value := range s.Params {
-		params[key] = value
-	}
+	maps.Copy(params, s.Params)
 	params["export"] = s.Export.Protocol + ":" + strconv.Itoa(s.Export.Port)
 	params["requestTimeout"] = milliseconds(s.RequestTimeout)
 	return registry.Node{
 		Service: registry.Service{Group: s.Group, Path: s.Path, Version: s.Version, Protocol: s.Export.Protocol},
 		Host:    k.localIP, Port: s.Export.Port, Params: params, Available: available,
 	}
-}
-
-// defaultFilter marks a filter that stands there without being configured.
-const defaultFilter = "+"
-
-func cutDefault(name string) (plain string, always bool) {
-	if name[0] == defaultFilter[0] {
-		return name[1:], true
-	}
-	return name, false
 }

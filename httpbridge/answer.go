@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/valyala/fasthttp"
 
@@ -52,6 +53,7 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		answerInvalid(ctx, fasthttp.StatusBadRequest, "the request is cut off")
 	default:
-		answerInvalid(ctx, fasthttp.StatusBadRequest, "not an HTTP request: %v", err)
+		text, _, _ := strings.Cut(err.Error(), ": buffer size=") // fasthttp's own, of no use to the client
+		answerInvalid(ctx, fasthttp.StatusBadRequest, "not an HTTP request: %s", text)
 	}
 }

@@ -17,8 +17,14 @@ import (
 //
 // Every header of the request becomes an attachment of its canonical name, and every attachment of the reply a header.
 // Other than there, headers of the connection (hop by hop) stay here in both directions, and of the reserved
-// keys M_… only those that a caller may set are taken over.
+// keys M_… only those that a caller may set are taken over. Requests that web pages make are refused.
 func (s *Server) serveProxyToRPC(ctx *fasthttp.RequestCtx) {
+	for name, value := range ctx.Request.Header.All() {
+		if fromPage(name, value) {
+			answerText(ctx, fasthttp.StatusForbidden, "calls from web pages are refused")
+			return
+		}
+	}
 	service, method := parameter(ctx, "service"), parameter(ctx, "method")
 	if len(service) == 0 || len(method) == 0 {
 		answerText(ctx, fasthttp.StatusBadRequest, fmt.Sprintf("service:%s or method:%s musn't be empty", service, method))

@@ -57,8 +57,8 @@ func (x *exchange) fill(ctx *fasthttp.RequestCtx, rest []byte) (status int, err 
 			"the body must be JSON: send Content-Type: application/json, text/json or another that ends in +json, not %.100q", kind)
 	}
 	for name, value := range h.All() {
-		if foreign(h, name, value) {
-			return fasthttp.StatusForbidden, errors.New("calls from web pages of other sites are refused")
+		if fromPage(name, value) {
+			return fasthttp.StatusForbidden, errors.New("calls from web pages, ours and those of other sites, are refused")
 		}
 		if err := setMetadata(f, name, value); err != nil {
 			status := fasthttp.StatusBadRequest
@@ -67,6 +67,9 @@ func (x *exchange) fill(ctx *fasthttp.RequestCtx, rest []byte) (status int, err 
 			}
 			return status, err
 		}
+	}
+	if x.server.RequestID != nil && f.RequestID() == nil {
+		f.SetInt("M_rid", x.server.RequestID())
 	}
 	x.call.Remote = remoteIP(ctx.RemoteAddr())
 	x.body, err = simple.AppendJSONArgs(x.body[:0], ctx.Request.Body())
@@ -140,17 +143,14 @@ func isDefaultForm(contentType, body []byte) bool {
 	return len(body) == 0 || bytes.IndexByte([]byte("[{\""), body[0]) >= 0
 }
 
-// foreign tells whether a header says that a browser sends the request on behalf of another site. Browsers say so for
-// every request that a page there could make without being asked for permission.
-func foreign(h *fasthttp.RequestHeader, name, value []byte) bool {
-	switch {
-	case bytes.EqualFold(name, []byte("Sec-Fetch-Site")):
-		return string(value) != "same-origin" && string(value) != "none"
-	case bytes.EqualFold(name, []byte("Origin")):
-		_, host, _ := bytes.Cut(value, []byte("://"))
-		return !bytes.EqualFold(host, h.Host())
+// fromPage tells whether a header says that a web page makes the request. Browsers say so for every request that a page
+// could make without being asked for permission; the page's own idea of the host proves nothing, as its name may be
+// made to mean this host.
+func fromPage(name, value []byte) bool {
+	if bytes.EqualFold(name, []byte("Sec-Fetch-Site")) {
+		return string(value) != "none"
 	}
-	return false
+	return bytes.EqualFold(name, []byte("Origin"))
 }
 
 // remoteIP is the IP of a client, empty if it came by a unix socket.
@@ -168,6 +168,9 @@ func remoteIP(addr net.Addr) string {
 // answer writes what the call has ended with.
 func (x *exchange) answer(ctx *fasthttp.RequestCtx) {
 	c := x.call
+	if x.server.RequestID != nil {
+		ctx.Response.Header.SetBytesV("MOTAN-rid", c.Request.RequestID())
+	}
 	if c.Err != nil {
 		e := c.Err.Exception()
 		answerError(ctx, errorStatus(c.Err), e.Code, e.Type, e.Message)

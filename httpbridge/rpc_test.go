@@ -39,7 +39,6 @@ func TestRPCRequest(t *testing.T) {
 		{"text/json", strings.Replace(post(path, `[]`), "application/json", "text/JSON; charset=utf-8", 1), base, nil},
 		{"+json", strings.Replace(post(path, `[]`), "application/json", "application/vnd.a+json", 1), base, nil},
 		{"curl -d", strings.Replace(post(path, ` ["a"]`), "application/json", "application/x-www-form-urlencoded", 1), base, []any{"a"}},
-		{"a page of ours", post(path, `[]`, "Origin: http://localhost", "Sec-Fetch-Site: same-origin"), base, nil},
 		{"chunked", "POST " + path + " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n[\"a\r\n2\r\n\"]\r\n0\r\n\r\n", base, []any{"a"}},
 		{
 			"known headers", post(path, `[]`, "MOTAN-g: g1", "motan-V: 1.0", "Motan-Tmo: 250", "MOTAN-pp: motan", "MOTAN-s: app", "MOTAN-mdu: mod", "MOTAN-md: java.lang.String", "MOTAN-rid: 17"),
@@ -89,6 +88,7 @@ func TestRPCRefused(t *testing.T) {
 		{"other type", strings.Replace(post(path, `[]`), "application/json", "text/plain", 1), 415, "application/json"},
 		{"a form", strings.Replace(post(path, `a=1`), "application/json", "application/x-www-form-urlencoded", 1), 415, "application/json"},
 		{"a page of another site", post(path, `[]`, "origin: http://evil.example"), 403, "other sites"},
+		{"a page that says it is ours", post(path, `[]`, "Origin: http://localhost", "Sec-Fetch-Site: same-origin"), 403, "ours and"},
 		{"a page without a site", post(path, `[]`, "Origin: null"), 403, "other sites"},
 		{"a browser that says so", post(path, `[]`, "sec-fetch-site: cross-site"), 403, "other sites"},
 		{"json in a parameter", strings.Replace(post(path, `[]`), "application/json", "text/plain; a=application/json", 1), 415, "application/json"},

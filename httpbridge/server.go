@@ -48,8 +48,13 @@ type Server struct {
 	// DefaultTimeout is when the server answers 504 for a call that nobody has ended. It only guards against a Handler
 	// that loses calls: deadlines are for the Handler to set, and must be shorter. 0 means 5 min.
 	DefaultTimeout time.Duration
-	Logger         *slog.Logger // nil means slog.Default
-	Stats          ServerStats
+
+	// RequestID makes the ids of calls on /rpc that come without one; they are told in the header MOTAN-rid of the
+	// answer. Nil makes none.
+	RequestID func() int64
+
+	Logger *slog.Logger // nil means slog.Default
+	Stats  ServerStats
 
 	once     sync.Once
 	http     *fasthttp.Server

@@ -54,6 +54,10 @@ func newLink(owner *Conn) *link {
 // send queues c's request and notes that c waits. It returns false where the link is broken
 // and another one has to be tried. Before the link is open calls wait in its queue.
 func (l *link) send(c *Call) bool {
+	if c.Request.metaSize() > metadataLimit { // the peer would close the connection, which others share
+		c.Fail(Errorf(KindOversize, CodeDefault, "the metadata takes more than %d bytes", metadataLimit))
+		return true
+	}
 	batch := c.Batch
 	now := c.Now()
 	l.mu.Lock()

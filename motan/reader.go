@@ -11,6 +11,10 @@ import (
 // readBytes is what one read takes at most, and so the most that a batch holds back.
 const readBytes = 64 << 10
 
+// stashBytes is how much of a frame is kept without a buffer while the rest is awaited, so that
+// peers who send a little and then nothing cost little.
+const stashBytes = 128
+
 // reader cuts a connection's bytes into frames. While nothing has arrived it holds no buffer.
 type reader struct {
 	conn    net.Conn
@@ -21,6 +25,8 @@ type reader struct {
 	buf      []byte // pooled; data that is not yet consumed is buf[from:to]
 	from, to int
 	end      int // no byte is read beyond buf[end]: a large frame gets its buffer for itself
+	stash    [stashBytes]byte
+	stashed  int // bytes of stash that stand for buf while there is none: a frame that has barely begun
 	readErr  error
 	try      func(fd uintptr) bool
 
@@ -99,6 +105,9 @@ func (r *reader) more() error {
 	r.end = len(r.buf)
 	if size > readBytes {
 		r.end = min(r.from+size, len(r.buf))
+	} else if left <= stashBytes && r.raw != nil {
+		r.stashed = copy(r.stash[:], r.buf[r.from:r.to])
+		r.drop()
 	}
 	return r.read()
 }
@@ -118,12 +127,13 @@ func (r *reader) hurry(left int) error {
 
 // read reads once into the free part of the buffer, waiting for the connection to be readable.
 func (r *reader) read() error {
-	before := r.to
+	before := r.to + r.stashed
 	r.readErr = nil
 	if r.raw != nil {
 		if err := r.raw.Read(r.try); err != nil {
 			return err
 		}
+		r.stashed = 0 // it is in the buffer
 	} else {
 		r.acquire()
 		var n int
@@ -170,7 +180,8 @@ func (r *reader) tryRead(fd uintptr) bool {
 func (r *reader) acquire() {
 	if r.buf == nil {
 		b := getBuffer(readBytes)
-		r.buf, r.from, r.to, r.end = b[:cap(b)], 0, 0, cap(b)
+		r.buf, r.from, r.end = b[:cap(b)], 0, cap(b)
+		r.to = copy(r.buf, r.stash[:r.stashed])
 	}
 }
 

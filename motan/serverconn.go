@@ -151,6 +151,10 @@ func (c *serverConn) heartbeat(frame []byte) {
 
 // Return writes the answer and releases the call, which is its end.
 func (c *serverConn) Return(call *Call, requestBytes int) bool {
+	if call.Reply.metaSize() > metadataLimit { // the caller would close the connection, which others may share
+		call.Reply.Reset()
+		call.Err = Errorf(KindOversize, CodeInternal, "the metadata of the answer takes more than %d bytes", metadataLimit)
+	}
 	if call.Err != nil {
 		call.Reply.SetException(call.Err.Exception())
 		call.Reply.SetInt("M_pt", (call.Now()-call.Start)/int64(time.Millisecond))

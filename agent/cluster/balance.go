@@ -17,7 +17,7 @@ type Balance interface {
 type RoundRobin struct{ turn atomic.Uint32 }
 
 // Pick returns the next index.
-func (b *RoundRobin) Pick(_ *motan.Call, n int) int { return int(b.turn.Add(1)) % n }
+func (b *RoundRobin) Pick(_ *motan.Call, n int) int { return int(b.turn.Add(1) % uint32(n)) }
 
 // Random leaves it to chance, so that many agents do not walk in step.
 type Random struct{}

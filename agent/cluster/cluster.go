@@ -9,6 +9,7 @@
 package cluster
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,11 +19,11 @@ import (
 	"github.com/motand/motand/registry"
 )
 
-// safeTries is how often a call is tried on further nodes when nothing of it was sent.
-const safeTries = 4
-
-// maxTries bounds the attempts of one call whatever is configured.
-const maxTries = 16
+const (
+	safeTries = 4  // how many nodes a call is tried on when nothing of it was sent
+	maxTries  = 16 // bounds the attempts of one call whatever is configured
+	picks     = 3  // how often the balance is asked before the nodes are gone through in order
+)
 
 // Settings are what a cluster is built from.
 type Settings struct {
@@ -32,7 +33,7 @@ type Settings struct {
 	Application string // who calls, where the caller does not say
 
 	Timeouts Timeouts
-	Retries  int // further attempts after one that failed and may have been executed
+	Retries  int // further attempts when one has failed that may have been executed; all before it count
 	Methods  map[string]Method
 	Balance  Balance // nil means Random
 
@@ -88,29 +89,27 @@ func New(s Settings) *Cluster {
 }
 
 // Update makes nodes the ones to choose from. Nodes that stay keep their connections; calls
-// in flight to a node that goes are not disturbed.
+// in flight to a node that goes are not disturbed. After Close it does nothing.
 func (k *Cluster) Update(nodes []registry.Node) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.gone {
-		return
+	if !k.gone {
+		k.replace(nodes)
 	}
-	old := make(map[string]*Endpoint)
-	for _, e := range k.picker.Load().endpoints {
-		old[e.addr] = e
-	}
+}
+
+// replace puts a new picker in the place of the old one. Caller holds mu.
+func (k *Cluster) replace(nodes []registry.Node) {
 	next := &picker{endpoints: make([]*Endpoint, 0, len(nodes))}
 	seen := make(map[string]bool, len(nodes))
 	for _, n := range nodes {
-		addr := n.Addr()
-		if seen[addr] {
-			continue
+		if addr := n.Addr(); !seen[addr] {
+			seen[addr] = true
+			next.endpoints = append(next.endpoints, k.endpoint(n, addr))
 		}
-		seen[addr] = true
-		next.endpoints = append(next.endpoints, k.endpoint(n, addr))
 	}
-	k.picker.Store(next)
-	for _, e := range old { // after the new ones have counted themselves as users
+	old := k.picker.Swap(next)
+	for _, e := range old.endpoints { // after the new ones have counted themselves as users
 		k.settings.Pool.Put(e.key)
 	}
 }
@@ -125,10 +124,12 @@ func (k *Cluster) endpoint(n registry.Node, addr string) *Endpoint {
 
 // Close lets go of the nodes. Calls that still come in find none.
 func (k *Cluster) Close() {
-	k.Update(nil)
 	k.mu.Lock()
-	k.gone = true
-	k.mu.Unlock()
+	defer k.mu.Unlock()
+	if !k.gone {
+		k.gone = true
+		k.replace(nil)
+	}
 }
 
 // Endpoints are the nodes of the moment.
@@ -144,7 +145,7 @@ func (k *Cluster) Handle(c *motan.Call) {
 		c.Deadline = deadline
 	}
 	k.prepare(c)
-	k.try(c)
+	k.try(c, 1)
 }
 
 // prepare completes the request's metadata as providers expect it of an agent.
@@ -182,34 +183,54 @@ func (k *Cluster) timeout(c *motan.Call) time.Duration {
 	return t.Request
 }
 
-// try makes an attempt on a node that the call has not tried, beginning with the balance's choice.
-func (k *Cluster) try(c *motan.Call) {
+// try makes attempt n, the first being 1. It is counted here and not by who sends: a filter may
+// end an attempt before.
+func (k *Cluster) try(c *motan.Call, n int) {
 	endpoints := k.picker.Load().endpoints
-	n := len(endpoints)
-	if n == 0 {
+	if len(endpoints) == 0 {
 		c.Fail(motan.Errorf(motan.KindNoEndpoint, motan.CodeNoEndpoints, "No refers for request, service: %s, group: %s", k.settings.Service, k.settings.Group))
 		return
 	}
-	first := k.settings.Balance.Pick(c, n)
-	e := endpoints[first]
-	for i := 1; i < n && (!e.Usable() || c.Attempts > 0 && e.addr == c.Endpoint); i++ {
-		e = endpoints[(first+i)%n]
-	}
+	e := k.choose(c, endpoints, n)
 	c.Endpoint, c.Target = e.addr, e
 	c.AttemptStart = c.Now()
 	if !k.settings.Local {
 		c.Group = e.Node.Group
 		c.Request.Set("M_g", e.Node.Group)
 	}
-	c.Push(k, 0)
+	c.Push(k, n)
 	k.attempt.Handle(c)
 }
 
+// choose returns the node for attempt n. The first goes where the balance says; where it
+// says a node that is down it is asked again, so that the neighbours of that node do not get
+// its share. Further attempts go on in order from the last one, so that no node is tried twice
+// before all were. Down nodes are taken when there is no other: the call tells why they are down.
+func (k *Cluster) choose(c *motan.Call, endpoints []*Endpoint, n int) *Endpoint {
+	from := 0
+	if n > 1 {
+		from = 1 + slices.IndexFunc(endpoints, func(e *Endpoint) bool { return e.addr == c.Endpoint })
+	} else {
+		for range picks {
+			from = k.settings.Balance.Pick(c, len(endpoints))
+			if e := endpoints[from]; e.Usable() {
+				return e
+			}
+		}
+	}
+	for i := range endpoints {
+		if e := endpoints[(from+i)%len(endpoints)]; e.Usable() {
+			return e
+		}
+	}
+	return endpoints[from%len(endpoints)]
+}
+
 // Return ends the call, or tries again where that is safe and there is time.
-func (k *Cluster) Return(c *motan.Call, _ int) bool {
-	if k.again(c) {
+func (k *Cluster) Return(c *motan.Call, n int) bool {
+	if k.again(c, n) {
 		c.Retry()
-		k.try(c)
+		k.try(c, n+1)
 		return false
 	}
 	if c.Endpoint != "" && !k.settings.Local {
@@ -221,11 +242,11 @@ func (k *Cluster) Return(c *motan.Call, _ int) bool {
 	return true
 }
 
-// again decides whether the outcome allows another attempt: always where nothing was sent or
-// the node does not host the service, else as often as retries says, and never after an
-// exception of the implementation's own.
-func (k *Cluster) again(c *motan.Call) bool {
-	if c.Attempts >= maxTries || c.Now() >= c.Deadline {
+// again decides whether the outcome of attempt n allows another one: always where nothing was
+// sent or the node does not host the service, else as often as retries says, and never after
+// an exception of the implementation's own.
+func (k *Cluster) again(c *motan.Call, n int) bool {
+	if n >= maxTries || c.Now() >= c.Deadline {
 		return false
 	}
 	unsent := c.Err != nil && c.Err.Kind == motan.KindNotSent
@@ -244,8 +265,8 @@ func (k *Cluster) again(c *motan.Call) bool {
 		retries = m.Retries
 	}
 	if unsent {
-		return c.Attempts < min(len(k.picker.Load().endpoints), safeTries)+retries
+		return n < min(len(k.picker.Load().endpoints), safeTries)+retries
 	}
 	retriable := c.Err == nil || c.Err.Kind == motan.KindBroken || c.Err.Kind == motan.KindTimeout
-	return retriable && c.Attempts <= retries
+	return retriable && n <= retries
 }

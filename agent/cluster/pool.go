@@ -7,8 +7,11 @@ import (
 	"github.com/motand/motand/motan"
 )
 
-// lastCalls is how long a client that nobody refers to any more may take to finish its calls.
-const lastCalls = 30 * time.Second
+const (
+	lastCalls = 30 * time.Second       // how long a client that nobody refers to any more may take to finish its calls
+	quietTime = 200 * time.Millisecond // how long it must be without one: a call may just have chosen it
+	quietTick = 20 * time.Millisecond
+)
 
 // ClientKey is what makes two users share the connections to a node.
 type ClientKey struct {
@@ -19,10 +22,13 @@ type ClientKey struct {
 }
 
 // Pool shares the connections to nodes between clusters and between the snapshots of a
-// configuration: one client for each key, for as long as somebody refers to it.
+// configuration: one client for each key, for as long as somebody refers to it. The zero Pool
+// is ready; it is not used after Close.
 type Pool struct {
 	mu      sync.Mutex
 	clients map[ClientKey]*pooled // guarded by mu
+	closed  chan struct{}         // guarded by mu; made with the first retirement, closed by Close
+	retired sync.WaitGroup        // clients that finish their last calls
 }
 
 type pooled struct {
@@ -59,19 +65,35 @@ func (p *Pool) Put(key ClientKey) {
 	if e == nil {
 		return
 	}
-	if e.users--; e.users == 0 {
-		delete(p.clients, key)
-		go closeIdle(e.client, lastCalls) // ends with the client's last call, or after lastCalls
+	if e.users--; e.users > 0 {
+		return
 	}
+	delete(p.clients, key)
+	if p.closed == nil {
+		p.closed = make(chan struct{})
+	}
+	closed := p.closed
+	p.retired.Go(func() { // ends with the client's last call, after lastCalls, or by Close
+		awaitQuiet(e.client, closed)
+		e.client.Close()
+	})
 }
 
-func closeIdle(c *motan.Client, wait time.Duration) {
-	tick := time.NewTicker(20 * time.Millisecond)
+// awaitQuiet waits until c was without calls for quietTime, but not beyond lastCalls or closed.
+func awaitQuiet(c *motan.Client, closed <-chan struct{}) {
+	tick := time.NewTicker(quietTick)
 	defer tick.Stop()
-	for end := time.Now().Add(wait); c.InFlight() > 0 && time.Now().Before(end); {
-		<-tick.C
+	begin := time.Now()
+	for quiet := begin; time.Since(quiet) < quietTime && time.Since(begin) < lastCalls; {
+		select {
+		case <-tick.C:
+		case <-closed:
+			return
+		}
+		if c.InFlight() > 0 {
+			quiet = time.Now()
+		}
 	}
-	c.Close()
 }
 
 // Each calls f for every client.
@@ -87,13 +109,19 @@ func (p *Pool) Each(f func(c *motan.Client)) {
 	}
 }
 
-// Close closes every client at once; calls in flight fail.
+// Close closes every client at once; calls in flight fail. It waits for the goroutines of all
+// connections.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	clients := p.clients
 	p.clients = nil
+	if p.closed != nil {
+		close(p.closed)
+		p.closed = nil
+	}
 	p.mu.Unlock()
 	for _, e := range clients {
 		e.client.Close()
 	}
+	p.retired.Wait()
 }
