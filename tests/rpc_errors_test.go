@@ -204,7 +204,7 @@ func TestRPCReplyInjection(t *testing.T) {
 		}
 		for name, values := range a.header {
 			switch name {
-			case "Date", "Content-Type", "Content-Length", "Motan-Pt":
+			case "Date", "Content-Type", "Content-Length", "Motan-Pt", "Motan-Rid":
 			case "Motan-Meta-X-Forwarded-For":
 			case "Motan-Meta-A":
 				if want := "b Set-Cookie: a=b"; values[0] != want {
