@@ -316,7 +316,7 @@ func TestStopAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := a.Run(ctx, nil); err != nil {
 		t.Errorf("got %v, want nil", err)

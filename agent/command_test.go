@@ -134,8 +134,7 @@ func TestCheckPrints(t *testing.T) {
 	if lines := strings.Split(fmt.Sprint(err), "\n"); len(lines) != 2 || !strings.Contains(lines[0], "motan.yaml:2:") || !strings.Contains(lines[1], "motan.yaml:3:") {
 		t.Errorf("got %v, want both mistakes with their places", err)
 	}
-	var kind *ConfigError
-	if !errors.As(err, &kind) {
+	if _, ok := errors.AsType[*ConfigError](err); !ok {
 		t.Errorf("got %T, want *ConfigError", err)
 	}
 }

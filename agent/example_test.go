@@ -79,7 +79,10 @@ motan-service:
 	go func() { ended <- a.Run(ctx, nil) }() // ends with stop
 
 	conn := motan.NewConn("unix://"+socket, motan.ConnOptions{})
-	for ctx.Err() == nil && !hello(conn) { // until the agent has heard of its own service
+	for ctx.Err() == nil {
+		if hello(conn) { // the agent has heard of its own service
+			break
+		}
 	}
 	conn.Close()
 	stop()

@@ -119,32 +119,6 @@ func TestHTTPListensUnlessToldNot(t *testing.T) {
 }
 
 func TestUnixSockets(t *testing.T) {
-	prepare := map[string]func(t *testing.T, path string){
-		"nothing": func(*testing.T, string) {},
-		"stale": func(t *testing.T, path string) {
-			l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			l.SetUnlinkOnClose(false)
-			_ = l.Close()
-		},
-		"file": func(t *testing.T, path string) {
-			if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		},
-		"folder": func(t *testing.T, path string) {
-			if err := os.Mkdir(path, 0o700); err != nil {
-				t.Fatal(err)
-			}
-		},
-		"link to a file": func(t *testing.T, path string) {
-			if err := os.Symlink("/dev/null", path); err != nil {
-				t.Fatal(err)
-			}
-		},
-	}
 	tests := []struct {
 		there  string
 		prefix string
@@ -160,7 +134,7 @@ func TestUnixSockets(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.there+tt.prefix, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "s")
-			prepare[tt.there](t, path)
+			putThere(t, tt.there, path)
 			before, _ := os.Lstat(path) // nil for nothing
 			l, err := listenOn("unix", tt.prefix+path)
 			if tt.err != "" {
@@ -186,5 +160,28 @@ func TestUnixSockets(t *testing.T) {
 			}
 			_ = conn.Close()
 		})
+	}
+}
+
+// putThere makes something at path: a stale socket, a file, a folder, a link, or nothing.
+func putThere(t *testing.T, what, path string) {
+	t.Helper()
+	var err error
+	switch what {
+	case "stale":
+		var l *net.UnixListener
+		if l, err = net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"}); err == nil {
+			l.SetUnlinkOnClose(false)
+			err = l.Close()
+		}
+	case "file":
+		err = os.WriteFile(path, []byte("precious"), 0o600)
+	case "folder":
+		err = os.Mkdir(path, 0o700)
+	case "link to a file":
+		err = os.Symlink("/dev/null", path)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

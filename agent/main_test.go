@@ -98,7 +98,7 @@ func start(t testing.TB, c *conf.Config, x Extensions) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	r := &running{Agent: a, t: t, cancel: cancel, force: make(chan struct{}), ended: make(chan struct{})}
 	go func() { // ends with the test
 		r.err = a.Run(ctx, r.force)
@@ -106,7 +106,7 @@ func start(t testing.TB, c *conf.Config, x Extensions) *running {
 	}()
 	t.Cleanup(func() {
 		cancel()
-		r.await()
+		_ = r.await() // looked at by tests that care
 	})
 	return r
 }

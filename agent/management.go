@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 
@@ -65,16 +67,28 @@ func (m *management) serve(l net.Listener) error { return m.server.Serve(l) }
 
 func (m *management) close() { _ = m.server.Close() } // the process is about to end
 
-// change guards what alters state against requests that a browser was tricked into sending.
+// change guards what alters state against requests that a browser was tricked into sending:
+// those of pages of other sites, and those of pages whose name was made to mean this host.
 func (m *management) change(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if site := r.Header.Get("Sec-Fetch-Site"); r.Header.Get("Origin") != "" || site != "" && site != "none" && site != "same-origin" {
+		site := r.Header.Get("Sec-Fetch-Site")
+		if r.Header.Get("Origin") != "" || site != "" && site != "none" && (site != "same-origin" || !isThisHost(r.Host)) {
 			m.agent.log.Warn("agent: management request from another site refused", "path", r.URL.Path, "remote", r.RemoteAddr)
 			text(w, http.StatusForbidden, "requests from another site are refused\n")
 			return
 		}
 		h(w, r)
 	}
+}
+
+// isThisHost tells whether a Host header can only mean this host: an IP address, or localhost.
+func isThisHost(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
+	}
+	_, err = netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil || host == "localhost"
 }
 
 // status is what load balancers ask: 200 or 503 as /200 and /503 have set it.
@@ -99,9 +113,11 @@ func (m *management) setAvailable(available bool) http.HandlerFunc {
 }
 
 func (m *management) getConfig(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", textPlain)
-	_, _ = w.Write(m.agent.snapshot.config.YAML) // a client that went away is no concern
+	text(w, http.StatusOK, secrets.ReplaceAllString(string(m.agent.snapshot.config.YAML), "${1}***"))
 }
+
+// secrets finds the values of keys that are nobody's business.
+var secrets = regexp.MustCompile(`(\bauth["']?:\s*)("[^"]*"|'[^']*'|[^\s,}]+)`)
 
 func (m *management) getReferService(w http.ResponseWriter, _ *http.Request) {
 	type service struct {

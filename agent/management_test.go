@@ -25,10 +25,11 @@ func managed(t *testing.T, r *recorder) *Agent {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(a.free)
-	ctx, cancel := context.WithCancel(context.Background())
-	t.Cleanup(cancel)
-	if err := a.announcer.start(ctx); err != nil {
+	t.Cleanup(func() {
+		leave(context.Background(), a.snapshot.registries, a.log) //nolint:usetesting // the test's context has ended; nobody writes to the folder after this
+		a.free()
+	})
+	if err := a.announcer.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return a
@@ -40,6 +41,9 @@ func ask(t *testing.T, a *Agent, method, target, body string, headers ...string)
 	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
+	}
+	if host := r.Header.Get("Host"); host != "" {
+		r.Host = host
 	}
 	w := httptest.NewRecorder()
 	a.management.server.Handler.ServeHTTP(w, r)
@@ -93,7 +97,9 @@ func TestCrossSiteIsRefused(t *testing.T) {
 	}{
 		{"a tool", nil, false},
 		{"a person", []string{"Sec-Fetch-Site", "none"}, false},
-		{"our own page", []string{"Sec-Fetch-Site", "same-origin"}, false},
+		{"our own page", []string{"Sec-Fetch-Site", "same-origin", "Host", "localhost:8002"}, false},
+		{"our own page by address", []string{"Sec-Fetch-Site", "same-origin", "Host", "[::1]:8002"}, false},
+		{"a page whose name means this host", []string{"Sec-Fetch-Site", "same-origin", "Host", "evil.example:8002"}, true},
 		{"another site", []string{"Sec-Fetch-Site", "cross-site"}, true},
 		{"another host of the site", []string{"Sec-Fetch-Site", "same-site"}, true},
 		{"an origin", []string{"Origin", "http://evil.example"}, true},
@@ -227,7 +233,7 @@ func TestLocalNodesRefused(t *testing.T) {
 		{"a list", `[]`, "cannot unmarshal"},
 		{"no service", `{"address":"127.0.0.1:1"}`, "service and address are required"},
 		{"no address", `{"service":"s"}`, "service and address are required"},
-		{"misspelt key", `{"service":"s","adress":"127.0.0.1:1"}`, `unknown field \"adress\"`},
+		{"unknown key", `{"service":"s","addr":"127.0.0.1:1"}`, `unknown field \"addr\"`},
 		{"wrong type", `{"service":"s","address":1}`, "cannot unmarshal"},
 		{"negative time", `{"service":"s","address":"127.0.0.1:1","ttl":-1}`, "ttl is a number of seconds"},
 		{"years", `{"service":"s","address":"127.0.0.1:1","ttl":99999999}`, "ttl is a number of seconds"},
@@ -260,5 +266,20 @@ func TestLocalNodesMethods(t *testing.T) {
 	w := ask(t, managed(t, new(recorder)), http.MethodPost, "/api/v1/local/nodes", `{}`)
 	if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") == "" {
 		t.Errorf("got %d %v, want 405 with Allow", w.Code, w.Header())
+	}
+}
+
+// The credentials of a registry are not told to who asks for the configuration.
+func TestGetConfigKeepsSecrets(t *testing.T) {
+	for text, want := range map[string]string{
+		"auth: user:password\n":                 "auth: ***\n",
+		`zk: {auth: "user:p w", host: h}`:       `zk: {auth: ***, host: h}`,
+		"  auth: 'user:it''s'\n  host: h\n":     "  auth: ***",
+		`{"auth": "a:b", "authority": "c"}`:     `{"auth": ***, "authority": "c"}`,
+		"group: auth\npath: com.example.Auth\n": "group: auth\npath: com.example.Auth\n",
+	} {
+		if got := secrets.ReplaceAllString(text, "${1}***"); !strings.HasPrefix(got, want) {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
 	}
 }

@@ -37,7 +37,7 @@ func (c *Client) Addr() string { return c.addr }
 func (c *Client) Handle(call *Call) {
 	n := c.conns[0]
 	if rest := c.conns[1:]; len(rest) > 0 && len(call.Request.Body()) > largeBody {
-		n = rest[int(c.turn.Add(1))%len(rest)]
+		n = rest[c.turn.Add(1)%uint32(len(rest))]
 	}
 	n.Handle(call)
 }

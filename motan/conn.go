@@ -14,7 +14,8 @@ import (
 const (
 	firstBackoff = 20 * time.Millisecond // after the first failed dial, doubled up to maxBackoff, each with jitter
 	maxBackoff   = time.Second
-	wantedFor    = time.Minute // how long after the last call a dial is still tried again
+	dialPatience = 100 * time.Millisecond // how long a dial may take before calls are better sent elsewhere
+	wantedFor    = time.Minute            // how long after the last call a dial is still tried again
 )
 
 var errClientClosed = errors.New("motan: client closed")
@@ -91,11 +92,14 @@ func (n *Conn) Handle(c *Call) {
 	}
 }
 
-// Usable tells whether a call would be sent or at least wait for a dial: false while the
-// provider cannot be reached.
+// Usable tells whether a call would be sent, or wait for a dial that has only just begun: false
+// while the provider cannot be reached or takes long to be.
 func (n *Conn) Usable() bool {
-	if n.current.Load() != nil {
+	if n.stands.Load() != nil {
 		return true
+	}
+	if l := n.current.Load(); l != nil {
+		return Now()-l.since < int64(dialPatience)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

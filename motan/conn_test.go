@@ -3,6 +3,7 @@ package motan_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net"
@@ -73,7 +74,9 @@ func TestConcurrentCalls(t *testing.T) {
 	if err := piped.Close(); err != nil {
 		t.Error(err)
 	}
-	<-done
+	if err := <-done; !errors.Is(err, motan.ErrServerClosed) {
+		t.Errorf("serve: got %v, want ErrServerClosed", err)
+	}
 }
 
 // gate lets a provider answer when the test says so.
@@ -354,7 +357,9 @@ func TestLargeCallsWait(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	<-served
+	if err := <-served; !errors.Is(err, motan.ErrServerClosed) {
+		t.Errorf("serve: got %v, want ErrServerClosed", err)
+	}
 	if n := s.Stats.InFlight.Load(); n != 0 {
 		t.Errorf("%d calls in flight at the end", n)
 	}

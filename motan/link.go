@@ -24,6 +24,7 @@ var errNoAnswer = errors.New("motan: peer answers neither calls nor a heartbeat"
 type link struct {
 	outbox
 	owner *Conn
+	since int64 // when the dial began
 
 	slots    []slot       // guarded by mu; a call's id is its slot and the slot's generation
 	free     int32        // guarded by mu; first free slot, -1 for none
@@ -46,7 +47,7 @@ type slot struct {
 }
 
 func newLink(owner *Conn) *link {
-	l := &link{owner: owner, free: -1, armed: noDeadline}
+	l := &link{owner: owner, since: Now(), free: -1, armed: noDeadline}
 	l.fail, l.refill = l.end, l.unpark
 	return l
 }
@@ -192,6 +193,7 @@ func (l *link) expire() {
 			next = min(next, s.deadline)
 		}
 	}
+	dialling := l.conn == nil && l.broken == nil
 	dead := l.probe(now, silent)
 	if l.probing != 0 {
 		next = min(next, l.probing+int64(probeWait))
@@ -207,6 +209,10 @@ func (l *link) expire() {
 	batch := &Batch{Now: now}
 	for _, c := range late {
 		c.Batch = batch
+		if dialling {
+			c.Fail(notSent(context.DeadlineExceeded))
+			continue
+		}
 		c.Fail(Errorf(KindTimeout, CodeDefault, "channel call error:timeout err: receive request timeout"))
 	}
 	batch.flush()
@@ -279,6 +285,7 @@ func (l *link) read(conn net.Conn) error {
 			}
 			l.reply(r, frame)
 		}
+		l.batch.yield()
 		l.batch.flush()
 	}
 }

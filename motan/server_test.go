@@ -2,6 +2,7 @@ package motan_test
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"net"
 	"strings"
@@ -100,7 +101,9 @@ func TestServerTellsTheCaller(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	<-done
+	if err := <-done; !errors.Is(err, motan.ErrServerClosed) {
+		t.Errorf("serve: got %v, want ErrServerClosed", err)
+	}
 }
 
 func TestServerManyFramesInOneWrite(t *testing.T) {

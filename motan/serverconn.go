@@ -107,6 +107,7 @@ func (c *serverConn) read(r *reader) error {
 			c.accept(r, frame)
 		}
 		c.partial.Store(r.to > r.from)
+		c.batch.yield()
 		c.batch.flush()
 		c.awaitRoom()
 		if c.stopped.Load() {

@@ -268,7 +268,7 @@ func TestShutdownOfQuietConnections(t *testing.T) {
 				}
 				received++
 				select {
-				case <-s.done: // the listener is closed
+				case <-s.done: //nolint:errcheck // the listener is closed, that is all
 					s.done <- motan.ErrServerClosed
 					_, _ = io.Copy(io.Discard, c.Conn)
 					_ = c.Conn.Close()

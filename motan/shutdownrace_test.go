@@ -105,7 +105,9 @@ func TestShutdownWhileReading(t *testing.T) {
 	if err := <-down; err != nil {
 		t.Error(err)
 	}
-	<-done
+	if err := <-done; !errors.Is(err, motan.ErrServerClosed) {
+		t.Errorf("serve: got %v, want ErrServerClosed", err)
+	}
 	if calls, answers := s.Stats.Calls.Load(), s.Stats.Answers.Load(); calls != 1 || answers != 1 {
 		t.Errorf("%d calls, %d answers", calls, answers)
 	}

@@ -60,7 +60,10 @@ func vectors(t testing.TB) map[string]vector {
 	return all
 }
 
-func (v vector) bytes(t testing.TB) []byte { return unhex(t, v.Hex) }
+func (v vector) bytes(t testing.TB) []byte {
+	t.Helper()
+	return unhex(t, v.Hex)
+}
 
 func unhex(t testing.TB, text string) []byte {
 	t.Helper()
