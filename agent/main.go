@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -173,6 +174,8 @@ func runUntilSignal(a *Agent) error {
 		close(force)
 	}()
 	defer cancel()
+	p := processors{most: runtime.GOMAXPROCS(0), log: a.log}
+	go p.run(ctx, a.snapshot.config.Agent.Processors) // ends with ctx
 	return a.Run(ctx, force)
 }
 

@@ -61,6 +61,7 @@ type Agent struct {
 	PropagationDelay time.Duration // between withdrawal and ceasing to accept, default 3 s
 	FrameTimeout     time.Duration // a frame that has begun must be whole within it, default 10 s
 	MaxConnections   int           // per listener, default 20000
+	Processors       int           // threads that run at once; 0, the default, follows the load
 	StrictGroup      bool          // a call with another group than the refer's is refused, default false
 
 	Pool    string // -pool
@@ -116,6 +117,7 @@ func (c *checker) readAgent() {
 	a.PropagationDelay = v.duration("propagationDelay")
 	a.FrameTimeout = v.duration("frameTimeout")
 	a.MaxConnections = v.int("maxConnections")
+	a.Processors = v.int("processors")
 	a.StrictGroup = v.bool("strictGroup")
 	a.Pool, a.IDC, a.LocalIP, a.Recover = c.opts.Pool, c.opts.IDC, c.opts.LocalIP, c.opts.Recover
 	if _, err := netip.ParseAddr(a.LocalIP); a.LocalIP != "" && err != nil {

@@ -115,13 +115,13 @@ func call(t *testing.T, args ...string) (line string, meta map[string]string, co
 func TestCalls(t *testing.T) {
 	server, agent := port(t), port(t)
 	start(t, t.TempDir(), "server", "-port", server, "-name", "one")
+	waitFor(t, server) // the agent tries a connection that failed at first only after a minute
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "agent.yaml")
 	if err := os.WriteFile(conf, fmt.Appendf(nil, agentYAML, server), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	start(t, dir, "agent", "-c", conf, "-port", agent, "-eport", port(t), "-hport", port(t), "-mport", port(t))
-	waitFor(t, server)
 	waitFor(t, agent)
 
 	tests := []struct {
