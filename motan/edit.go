@@ -47,8 +47,12 @@ func set[T string | []byte](f *Frame, name string, value T) {
 	if f.added.may(k) {
 		f.dropExtra(name, size)
 	}
-	if len(value) > 0 {
+	switch {
+	case len(value) > 0:
 		f.added |= 1 << k
+		f.set[k] = span{uint32(len(f.extra) - len(value)), uint32(len(f.extra))}
+	case k != keyNone:
+		f.added &^= 1 << k
 	}
 }
 
@@ -76,6 +80,12 @@ func (f *Frame) dropExtra(name string, size int) {
 		end++
 	}
 	f.extra = append(f.extra[:at], f.extra[end:]...)
+	for k := range f.set { // what stood behind it has moved
+		if s := &f.set[k]; s.from > uint32(at) && f.added.may(key(k)) {
+			s.from -= uint32(end - at)
+			s.to -= uint32(end - at)
+		}
+	}
 }
 
 func appendClean[T string | []byte](dst []byte, text T) []byte {

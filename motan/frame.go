@@ -69,7 +69,8 @@ type Frame struct {
 	cuts  [maxCuts]span
 	ncuts int
 	known [knownKeys]span // values of the known keys within meta
-	added keySet          // keys that extra may hold
+	added keySet          // keys that extra holds, or may hold if they are not known
+	set   [knownKeys]span // values of the known keys within extra, for those in added
 
 	small     [inlineBytes]byte
 	smallMore [128]byte

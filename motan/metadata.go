@@ -126,13 +126,17 @@ func (f *Frame) get(k key, name string) []byte {
 	if s := f.known[k]; s.to != 0 {
 		return f.meta[s.from:s.to:s.to]
 	}
+	if k != keyNone {
+		if !f.added.may(k) {
+			return nil
+		}
+		s := f.set[k]
+		return f.extra[s.from:s.to:s.to]
+	}
 	if len(f.extra) > 0 && f.added.may(k) {
 		if _, value, _ := find(f.extra[1:], name); value != nil {
 			return value
 		}
-	}
-	if k != keyNone {
-		return nil
 	}
 	if f.ncuts == 0 {
 		_, value, _ := find(f.meta, name)
