@@ -11,6 +11,10 @@ import (
 // readBytes is what one read takes at most, and so the most that a batch holds back.
 const readBytes = 64 << 10
 
+// growth is how many times as much memory as what has arrived of a frame is taken for it: more
+// means fewer copies, and more memory for peers who announce large frames and do not send them.
+const growth = 16
+
 // stashBytes is how much of a frame is kept without a buffer while the rest is awaited, so that
 // peers who send a little and then nothing cost little.
 const stashBytes = 128
@@ -98,7 +102,7 @@ func (r *reader) more() error {
 		r.from, r.to = 0, left
 	}
 	if r.to == len(r.buf) { // larger than the buffer: grow with what has arrived, not with what was announced
-		grown := append(getBuffer(min(size, 4*len(r.buf))), r.buf[:r.to]...)
+		grown := append(getBuffer(min(size, growth*len(r.buf))), r.buf[:r.to]...)
 		putBuffer(r.buf)
 		r.buf = grown[:cap(grown)]
 	}
