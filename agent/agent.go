@@ -72,12 +72,13 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	if ip == "" {
 		ip = localIP()
 	}
+	warnOfLocalIP(a.log, c, ip)
 	a.compiler = &compiler{
 		extensions: x, pool: new(cluster.Pool), metrics: newMetrics(), accessLog: logs.access,
 		local: new(registry.Local), localIP: ip, log: a.log,
 	}
 	if a.snapshot, err = a.compiler.compile(c); err != nil {
-		return &ConfigError{err}
+		return &ConfigError{placed{err}}
 	}
 	if a.listeners, err = listen(c, a.snapshot.ports); err != nil {
 		return err
@@ -128,13 +129,22 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 		return err
 	}
 	a.log.Info("agent: serving", "version", Version, "motan", addrs(a.listeners.motan), "http", addrs(a.listeners.http),
-		"management", a.listeners.management.Addr().String(), "export", a.snapshot.ports,
+		"management", a.listeners.management.Addr().String(), "export", a.snapshot.ports, "local_ip", a.compiler.localIP,
 		"refers", len(a.snapshot.all), "services", len(a.snapshot.services))
+	if n := a.announcer.unused(); n > 0 {
+		a.log.Info("agent: services are not in use yet: callers on other hosts do not see them before a GET of /200 on the management port",
+			"services", n, "management", a.listeners.management.Addr().String())
+	}
+	looking, quiet := context.WithCancel(inner)
+	defer quiet()
+	t := troubles{registries: a.snapshot.registries, clients: a.compiler.pool.Each, log: a.log}
+	a.serving.Go(func() { t.run(looking) }) // ends with looking
 	var failure error
 	select {
 	case <-ctx.Done():
 	case failure = <-a.failed:
 	}
+	quiet() // that registries are left is no trouble
 	a.drain(force)
 	return failure
 }

@@ -76,15 +76,35 @@ func (a *announcer) set(available bool) error {
 	if available {
 		status = "200"
 	}
-	return errors.Join(a.announce(), writeFile(a.file, status))
+	err := a.announce()
+	if e := writeFile(a.file, status); e != nil {
+		err = errors.Join(err, fmt.Errorf("%w; the change is made but a start with -recover would not know it: make motan-agent.runtime_dir writable", e))
+	}
+	return err
 }
+
+// unused is how many services are announced to other hosts, but not as available.
+func (a *announcer) unused() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n := 0
+	for _, s := range a.snapshot.services {
+		if !a.wanted(s) && slices.ContainsFunc(s.Registries, func(id string) bool { return toldToOthers(a.snapshot.config.Registry(id)) }) {
+			n++
+		}
+	}
+	return n
+}
+
+// wanted tells whether s is to be available; caller holds mu.
+func (a *announcer) wanted(s *conf.Service) bool { return a.available || !a.asked && auto(s) }
 
 // announce says everything again; caller holds mu.
 func (a *announcer) announce() error {
 	var errs []error
 	for _, s := range a.snapshot.services {
 		for _, id := range s.Registries {
-			ctx, node := a.ctx, a.compiler.node(s, a.available || !a.asked && auto(s))
+			ctx, node := a.ctx, a.compiler.node(s, a.wanted(s))
 			if a.isLocal(id) {
 				ctx, node.Host, node.Available = a.local, "127.0.0.1", true
 			}

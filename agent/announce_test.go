@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -150,6 +151,38 @@ func TestAnnouncer(t *testing.T) {
 }
 
 // A service that only this process looks for is there at once, at the loopback address.
+// Who is not in use is counted, and nobody who cannot be seen anyway.
+func TestUnused(t *testing.T) {
+	a := announcing(t, new(recorder))
+	if err := a.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{1, 0} { // plain waits for /200; own is in no registry of other hosts
+		if got := a.unused(); got != want {
+			t.Errorf("got %d, want %d", got, want)
+		}
+		if err := a.set(true); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A change that cannot be kept for the next run is made all the same, and the error says so.
+func TestChangeIsMadeButNotKept(t *testing.T) {
+	r := new(recorder)
+	a := announcing(t, r)
+	if err := a.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a.file = filepath.Join(file(t, ""), "status") // below a file
+	if err := a.set(true); err == nil || !strings.Contains(err.Error(), "the change is made") || !strings.Contains(err.Error(), "runtime_dir") {
+		t.Errorf("got %v, want what was done and what to do", err)
+	}
+	if got := a.listed(r); got != "auto own plain" {
+		t.Errorf("got %q in use, want all", got)
+	}
+}
+
 func TestLocalNodes(t *testing.T) {
 	a := announcing(t, new(recorder))
 	if err := a.start(t.Context()); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -51,6 +52,47 @@ func TestCall(t *testing.T) {
 				t.Errorf("got %v, want no error", err)
 			}
 		})
+	}
+}
+
+// What cannot be a call is refused with what to write, before anything is sent.
+func TestCallOptions(t *testing.T) {
+	tests := []struct {
+		name, addr, service string
+		timeout             time.Duration
+		want                string // "" for a call
+	}{
+		{"good", "127.0.0.1:9981", "svc", time.Second, ""},
+		{"unix socket", "unix:///run/motand.sock", "svc", time.Second, ""},
+		{"no port", "127.0.0.1", "svc", time.Second, `--addr must be host:port or unix:///path, such as 127.0.0.1:9981; got "127.0.0.1"`},
+		{"no service", "127.0.0.1:9981", "", time.Second, "must not be empty"},
+		{"no time", "127.0.0.1:9981", "svc", 0, "--timeout must be more than 0"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			o := callOptions{addr: tt.addr, timeout: tt.timeout}
+			err := o.check(tt.service, "m")
+			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// The hint says what to do about a connection; other errors speak for themselves.
+func TestCallHints(t *testing.T) {
+	refused := &motan.Error{Kind: motan.KindNotSent, Cause: syscall.ECONNREFUSED}
+	for want, err := range map[string]*motan.Error{
+		"is the agent running?":  refused,
+		"--timeout waits longer": {Kind: motan.KindTimeout},
+		"does it speak Motan":    {Kind: motan.KindBroken},
+	} {
+		if got := new(callOptions).hint(err); !strings.Contains(got, want) {
+			t.Errorf("%v: got %q, want %q", err, got, want)
+		}
+	}
+	if got := new(callOptions).hint(&motan.Error{Kind: motan.KindOversize}); got != "" {
+		t.Errorf("got %q, want nothing", got)
 	}
 }
 

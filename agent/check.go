@@ -1,8 +1,12 @@
 package agent
 
 import (
+	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,15 +22,16 @@ func checkCommand(x Extensions) *cobra.Command {
 		Short: "Check a configuration without running it",
 		Long: `Read the configuration and build everything that run would build, without listening, dialling or
 telling anybody. Exit code 0 and a summary, or 1 and every mistake as file:line:column: message.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Known = x.known()
-			c, err := load(o, cmd.ErrOrStderr())
+			var said bytes.Buffer
+			c, err := load(o, io.MultiWriter(cmd.ErrOrStderr(), &said))
 			if err != nil {
 				return err
 			}
-			if err := tryCompile(c, x); err != nil {
-				return &ConfigError{err}
+			if err := tryCompile(c, x, slog.New(&warnings{w: cmd.ErrOrStderr(), said: said.String()})); err != nil {
+				return &ConfigError{placed{err}}
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "configuration is good: %d registries, %d refers, %d services, %d http clients\n",
 				len(c.Registries), len(c.Refers), len(c.Services), len(c.HTTPClients))
@@ -37,11 +42,11 @@ telling anybody. Exit code 0 and a summary, or 1 and every mistake as file:line:
 	return cmd
 }
 
-// tryCompile builds a snapshot and throws it away.
-func tryCompile(c *conf.Config, x Extensions) error {
+// tryCompile builds a snapshot and throws it away. What run would warn of goes to log.
+func tryCompile(c *conf.Config, x Extensions, log *slog.Logger) error {
 	k := &compiler{
 		extensions: x, pool: new(cluster.Pool), metrics: newMetrics(),
-		local: new(registry.Local), localIP: localIP(), log: slog.New(slog.DiscardHandler),
+		local: new(registry.Local), localIP: localIP(), log: log,
 	}
 	s, err := k.compile(c)
 	if err != nil {
@@ -50,3 +55,38 @@ func tryCompile(c *conf.Config, x Extensions) error {
 	s.close()
 	return nil
 }
+
+// warnings is a log that check shows: warnings only, in the form of those of the configuration.
+type warnings struct {
+	w    io.Writer
+	said string // lines of the configuration's own warnings: no place is told twice
+}
+
+var _ slog.Handler = (*warnings)(nil)
+
+// Enabled is true for warnings and errors.
+func (h *warnings) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
+
+// Handle writes a line: the place, which is the attribute at, and the message with the others.
+func (h *warnings) Handle(_ context.Context, r slog.Record) error {
+	place, text := "motand", strings.TrimPrefix(r.Message, "agent: ")
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "at" {
+			place = a.Value.String()
+		} else {
+			text += fmt.Sprintf(" %s=%v", a.Key, a.Value)
+		}
+		return true
+	})
+	if strings.Contains("\n"+h.said, "\n"+place+": ") {
+		return nil
+	}
+	_, err := fmt.Fprintf(h.w, "%s: warning: %s\n", place, text)
+	return err
+}
+
+// WithAttrs returns h: the parts that check builds add none.
+func (h *warnings) WithAttrs([]slog.Attr) slog.Handler { return h }
+
+// WithGroup returns h, likewise.
+func (h *warnings) WithGroup(string) slog.Handler { return h }

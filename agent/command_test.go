@@ -112,6 +112,21 @@ func TestMainCommands(t *testing.T) {
 	}
 }
 
+// A mistake on the command line is told in one line with what to do.
+func TestCommandLineAdvice(t *testing.T) {
+	if got, want := advice(errors.New("unknown\n\nDid you mean this?\n\tcheck")), "unknown Did you mean this? check; motand --help"; !strings.HasPrefix(got, want) {
+		t.Errorf("got %q, want %q first", got, want)
+	}
+	if got, want := advice(errors.New("see motand run --help")), "see motand run --help"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	root := command(Default())
+	root.SetArgs([]string{"check", "motand.yaml"})
+	if err := root.Execute(); err == nil || !strings.Contains(err.Error(), `check takes flags only, not "motand.yaml"; a configuration is named with -c`) {
+		t.Errorf("got %v, want the hint at -c", err)
+	}
+}
+
 // check prints a summary, and every mistake with its place; warnings are not mistakes.
 func TestCheckPrints(t *testing.T) {
 	run := func(text string) (out, warnings string, err error) {
@@ -130,12 +145,22 @@ func TestCheckPrints(t *testing.T) {
 	if !strings.Contains(warnings, "motan.yaml:4:") || !strings.Contains(warnings, "nowhere") {
 		t.Errorf("got the warnings %q, want the filter with its place", warnings)
 	}
+	// What run would warn of is told as well, and nothing twice.
+	_, warnings, err = run(directYAML + "motan-refer:\n  r: {path: svc, group: g, registry: direct, loadbalance: wrr, filter: nowhere}\n")
+	for _, want := range []string{"motan.yaml:4:", "warning: load balance is not known here, nodes take turns refer=r loadbalance=wrr\n"} {
+		if err != nil || strings.Count(warnings, "\n") != 2 || !strings.Contains(warnings, want) {
+			t.Errorf("got %v and %q, want two lines and %q", err, warnings, want)
+		}
+	}
 	_, _, err = run("motan-agent:\n  prot: 9981\n  mport: many\n")
 	if lines := strings.Split(fmt.Sprint(err), "\n"); len(lines) != 2 || !strings.Contains(lines[0], "motan.yaml:2:") || !strings.Contains(lines[1], "motan.yaml:3:") {
 		t.Errorf("got %v, want both mistakes with their places", err)
 	}
 	if _, ok := errors.AsType[*ConfigError](err); !ok {
 		t.Errorf("got %T, want *ConfigError", err)
+	}
+	if _, ok := errors.AsType[placed](err); !ok {
+		t.Errorf("got %#v, want lines that begin with their places", err)
 	}
 }
 

@@ -23,7 +23,8 @@ type logs struct {
 
 const (
 	logMegabytes = 100 // a log file is rotated beyond this
-	logBackups   = 10  // and so many old ones are kept, compressed
+	logBackups   = 10  // and so many old ones are kept
+	logAdvice    = "; name a folder that can be written with -log_dir or motan-agent.log_dir, another access log with motan-agent.accessLog"
 )
 
 // openLogs opens the log (standard error unless log_dir is written) and the access log
@@ -76,14 +77,14 @@ func openLogs(c *conf.Config) (*logs, error) {
 
 func logFile(path string) (*lumberjack.Logger, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, &ConfigError{fmt.Errorf("log file %s: %w", path, err)}
+		return nil, &ConfigError{fmt.Errorf("log file %s: %w%s", path, err, logAdvice)}
 	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644) //nolint:gosec // logs are for other tools to read
 	if err != nil {
-		return nil, &ConfigError{fmt.Errorf("log file: %w", err)}
+		return nil, &ConfigError{fmt.Errorf("log file: %w%s", err, logAdvice)}
 	}
 	if err := file.Close(); err != nil {
-		return nil, &ConfigError{fmt.Errorf("log file: %w", err)}
+		return nil, &ConfigError{fmt.Errorf("log file: %w%s", err, logAdvice)}
 	}
 	return &lumberjack.Logger{Filename: path, MaxSize: logMegabytes, MaxBackups: logBackups}, nil
 }

@@ -37,7 +37,7 @@ func Main(args []string, x Extensions) int {
 	root.SetArgs(spell(root, args))
 	err := root.Execute()
 	if err != nil && !begun {
-		err = &ConfigError{errors.New(strings.TrimSpace(err.Error()))}
+		err = &ConfigError{errors.New(advice(err))}
 	}
 	var quiet *exitError
 	switch {
@@ -46,8 +46,37 @@ func Main(args []string, x Extensions) int {
 	case errors.As(err, &quiet):
 		return quiet.code
 	}
-	fmt.Fprintln(os.Stderr, "motand: "+strings.ReplaceAll(err.Error(), "\n", "\nmotand: "))
+	prefix := "motand: "
+	if _, ok := errors.AsType[placed](err); ok {
+		prefix = ""
+	}
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintln(os.Stderr, prefix+strings.TrimRight(line, "\n"))
+	}
 	return ExitCode(err)
+}
+
+// placed is an error each line of which begins with its place, where editors look for it.
+type placed struct{ error }
+
+// Unwrap returns the cause.
+func (p placed) Unwrap() error { return p.error }
+
+// advice is the text of an error of the command line, in one line and with what to do.
+func advice(err error) string {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if !strings.Contains(text, "--help") {
+		text += "; motand --help lists the commands, motand COMMAND --help the flags of one"
+	}
+	return text
+}
+
+// noArguments refuses what is no flag; most who write it mean the configuration.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s takes flags only, not %q; a configuration is named with -c", cmd.Name(), args[0])
 }
 
 // exitError ends the program with a code and without a further word.
@@ -138,7 +167,7 @@ func runCommand(x Extensions) *cobra.Command {
 		Long: `Run the agent in the foreground until SIGTERM or SIGINT, which withdraw its services and let
 what is in flight finish; a second one stops at once. Exit code: 0 stopped as asked, 1 bad
 configuration, 2 cannot listen, 3 internal.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Known = x.known()
 			warnOfUnused(cmd)
@@ -193,7 +222,7 @@ func load(o conf.Options, w io.Writer) (*conf.Config, error) {
 		lines = append(lines, d.String())
 	}
 	if c == nil {
-		return nil, &ConfigError{errors.New(strings.Join(lines, "\n"))}
+		return nil, &ConfigError{placed{errors.New(strings.Join(lines, "\n"))}}
 	}
 	return c, nil
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -155,10 +156,34 @@ func (m *management) ready(w http.ResponseWriter, _ *http.Request) {
 	case m.agent.stopping.Load():
 		text(w, http.StatusServiceUnavailable, "stopping\n")
 	case n > 0:
-		text(w, http.StatusServiceUnavailable, "waiting for the registry: some refers have no answer yet and nothing on disk\n")
+		text(w, http.StatusServiceUnavailable, "waiting for the registry: refers that have no answer yet and nothing on disk: "+m.waiting()+"\n")
 	default:
 		text(w, http.StatusOK, "ready\n")
 	}
+}
+
+// waiting names refers that nothing is known about, and registries that cannot be reached.
+func (m *management) waiting() string {
+	const named = 5
+	var refers []string
+	for _, x := range m.agent.snapshot.all {
+		if !x.heard.Load() {
+			refers = append(refers, x.refer.ID)
+		}
+	}
+	var said strings.Builder
+	said.WriteString(strings.Join(refers[:min(len(refers), named)], ", "))
+	if n := len(refers) - named; n > 0 {
+		fmt.Fprintf(&said, " and %d more", n)
+	}
+	for id, r := range m.agent.snapshot.registries {
+		if stater, ok := registry.As[registry.Stater](r); ok {
+			if s := stater.State(); !s.Connected {
+				fmt.Fprintf(&said, "; registry %s cannot be reached (%s)", id, s.LastError)
+			}
+		}
+	}
+	return said.String()
 }
 
 // localNode is one node as programs write it.

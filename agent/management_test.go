@@ -166,6 +166,10 @@ func TestReady(t *testing.T) {
 	if w := ask(t, a, http.MethodGet, "/readyz", ""); w.Code != 503 || !strings.Contains(w.Body.String(), "waiting for the registry") {
 		t.Errorf("one is not: got %d %q, want 503", w.Code, w.Body)
 	}
+	a.snapshot.all[1].heard.Store(false)
+	if w := ask(t, a, http.MethodGet, "/readyz", ""); !strings.HasSuffix(w.Body.String(), "nothing on disk: q\n") {
+		t.Errorf("got %q, want the refer named", w.Body)
+	}
 	a.stopping.Store(true)
 	if w := ask(t, a, http.MethodGet, "/readyz", ""); w.Code != 503 || w.Body.String() != "stopping\n" {
 		t.Errorf("stopping: got %d %q, want 503", w.Code, w.Body)

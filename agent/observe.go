@@ -65,7 +65,7 @@ func (a *Agent) listenerFigures() []metrics.Figure {
 			},
 		},
 		counter("motand_unknown_service_total", "Calls from other hosts for a service that is not exported here.", func() float64 { return float64(a.inbound.missing.Load()) }),
-		counter("motand_access_log_dropped_total", "Access log lines that were dropped because writing was too slow.", func() float64 {
+		counter("motand_access_log_dropped_total", "Access log lines that were lost because writing failed (a full disk) or was too slow.", func() float64 {
 			if a.compiler.accessLog == nil {
 				return 0
 			}
@@ -102,6 +102,15 @@ func (a *Agent) upstreamFigures() []metrics.Figure {
 		gauge("motand_upstream_nodes", "Addresses of providers that are referred to.", func() float64 {
 			n := 0
 			a.compiler.pool.Each(func(*motan.Client) { n++ })
+			return float64(n)
+		}),
+		gauge("motand_upstream_nodes_down", "Addresses of providers that could not be reached when they were last called.", func() float64 {
+			n := 0
+			a.compiler.pool.Each(func(c *motan.Client) {
+				if !c.Usable() {
+					n++
+				}
+			})
 			return float64(n)
 		}),
 		gauge("motand_upstream_in_flight", "Calls that wait for a provider's reply.", func() float64 {
@@ -145,6 +154,19 @@ func (a *Agent) registryFigures() []metrics.Figure {
 					}
 				}
 				emit(float64(stale), id)
+			}),
+		},
+		{
+			Name: "motand_registry_nodes", Help: "Nodes known of a watched service.", Labels: []string{"registry", "group", "service"},
+			Read: each(func(id string, s registry.State, emit func(float64, ...string)) {
+				type service struct{ group, path string }
+				known := make(map[service]int, len(s.Watches))
+				for _, w := range s.Watches { // one for each version as well
+					known[service{w.Group, w.Path}] += w.Nodes
+				}
+				for x, n := range known {
+					emit(float64(n), id, x.group, x.path)
+				}
 			}),
 		},
 		{

@@ -23,6 +23,7 @@ type route struct {
 	source  registry.Registry // of the nodes
 	cluster *cluster.Cluster
 	handler motan.Handler // the filters around the call, then cluster
+	heard   atomic.Bool   // something is known about the nodes
 }
 
 // find returns the route for the request, or why there is none. What the caller has written is

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -145,6 +147,36 @@ func localIP() string {
 		}
 	}
 	return "127.0.0.1"
+}
+
+// warnOfLocalIP tells of an address that other hosts are given and may not reach this one by.
+func warnOfLocalIP(log *slog.Logger, c *conf.Config, ip string) {
+	if len(c.Services) == 0 || !slices.ContainsFunc(c.Registries, toldToOthers) {
+		return
+	}
+	addr, err := netip.ParseAddr(ip)
+	switch {
+	case err != nil:
+		return // conf has said so
+	case addr.IsLoopback() && c.Agent.LocalIP == "":
+		log.Warn("agent: this host has no IPv4 address but loopback; services are registered under it and other hosts cannot reach them: say which address with -localIP", "local_ip", ip)
+	case !hasAddr(addr):
+		log.Warn("agent: -localIP is no address of this host; callers on other hosts are sent there: correct -localIP unless the network translates it", "local_ip", ip)
+	}
+}
+
+// toldToOthers tells whether other hosts learn what is announced in r.
+func toldToOthers(r *conf.Registry) bool {
+	return !slices.Contains([]string{"local", "direct", "file"}, r.Protocol)
+}
+
+// hasAddr tells whether addr is one of this host's; true where that cannot be known.
+func hasAddr(addr netip.Addr) bool {
+	addrs, err := net.InterfaceAddrs()
+	return err != nil || addr.IsLoopback() || slices.ContainsFunc(addrs, func(a net.Addr) bool {
+		prefix, err := netip.ParsePrefix(a.String())
+		return err == nil && prefix.Addr().Unmap() == addr.Unmap()
+	})
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"bytes"
+	"log/slog"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -163,5 +165,32 @@ func TestNodeAnnounced(t *testing.T) {
 	}
 	if s.Params["export"] != "old" {
 		t.Error("the configuration was changed")
+	}
+}
+
+// An address that callers on other hosts cannot use is told of, where they are given one.
+func TestWarnOfLocalIP(t *testing.T) {
+	service := recorderYAML + "motan-service:\n  s: {path: svc, group: g, provider: demo, registry: outside}\n"
+	tests := []struct {
+		name, yaml  string
+		flag, found string // -localIP, and what is in use
+		want        string
+	}{
+		{"loopback because there is no other", service, "", "127.0.0.1", "no IPv4 address but loopback"},
+		{"loopback as asked", service, "127.0.0.1", "127.0.0.1", ""},
+		{"of another host", service, "192.0.2.1", "192.0.2.1", "-localIP is no address of this host"},
+		{"nothing is exported", recorderYAML + "motan-refer:\n  r: {path: svc, group: g, registry: outside}\n", "192.0.2.1", "192.0.2.1", ""},
+		{"nobody is told", "motan-service:\n  s: {path: svc, group: g, provider: demo}\n", "192.0.2.1", "192.0.2.1", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := parse(t, withRecorder(new(recorder)), "", tt.yaml)
+			c.Agent.LocalIP = tt.flag
+			var out bytes.Buffer
+			warnOfLocalIP(slog.New(slog.NewTextHandler(&out, nil)), c, tt.found)
+			if (out.Len() == 0) != (tt.want == "") || !strings.Contains(out.String(), tt.want) {
+				t.Errorf("got %q, want %q", out.String(), tt.want)
+			}
+		})
 	}
 }

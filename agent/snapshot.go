@@ -77,6 +77,7 @@ func (k *compiler) compile(c *conf.Config) (*snapshot, error) {
 		s.close()
 		return nil, err
 	}
+	warnOfUnserved(k.log, c)
 	slices.Sort(s.ports)
 	s.ports = slices.Compact(s.ports)
 	return s, nil
@@ -109,7 +110,7 @@ func (k *compiler) registry(c *conf.Config, r *conf.Registry) (registry.Registry
 func (k *compiler) refer(s *snapshot, r *conf.Refer) error {
 	balance, ok := cluster.NewBalance(r.LoadBalance)
 	if !ok {
-		k.log.Warn("agent: load balance is not known here, nodes take turns", "refer", r.ID, "loadbalance", r.LoadBalance)
+		k.log.Warn("agent: load balance is not known here, nodes take turns", "refer", r.ID, "loadbalance", r.LoadBalance, "at", r.At("loadbalance"))
 	}
 	outer, inner, err := k.chains(&r.Entry, filters.ClientAgent)
 	if err != nil {
@@ -211,12 +212,11 @@ func (s *snapshot) start(ctx context.Context) error {
 	ctx, s.cancel = context.WithCancel(ctx)
 	for _, x := range s.all {
 		s.pending.Add(1)
-		var heard atomic.Bool
 		err := x.source.Watch(ctx, registry.Service{
 			Group: x.refer.Group, Path: x.refer.Path, Version: x.refer.Version, Protocol: x.refer.Protocol,
 		}, func(nodes []registry.Node) {
 			x.cluster.Update(nodes)
-			if !heard.Swap(true) {
+			if !x.heard.Swap(true) {
 				s.pending.Add(-1)
 			}
 		})

@@ -121,7 +121,7 @@ func (c *checker) readAgent() {
 	a.StrictGroup = v.bool("strictGroup")
 	a.Pool, a.IDC, a.LocalIP, a.Recover = c.opts.Pool, c.opts.IDC, c.opts.LocalIP, c.opts.Recover
 	if _, err := netip.ParseAddr(a.LocalIP); a.LocalIP != "" && err != nil {
-		c.f.errorf(Position{File: "-localIP"}, "localIP", "-localIP must be an IP address such as 10.0.0.1; got %s", quote(a.LocalIP))
+		c.f.errorf(Position{File: "-localIP"}, "localIP", "must be an IP address such as 10.0.0.1; got %s", quote(a.LocalIP))
 	}
 }
 
@@ -178,7 +178,7 @@ func (c *checker) flagPort(name string, flag, file int) int {
 	case flag == 0:
 		return file
 	case flag < 0 || flag > 65535:
-		c.f.errorf(Position{File: name}, strings.TrimPrefix(name, "-"), "%s must be a port from 1 to 65535; got %d", name, flag)
+		c.f.errorf(Position{File: name}, strings.TrimPrefix(name, "-"), "must be a port from 1 to 65535; got %d", flag)
 		return file
 	}
 	return flag

@@ -120,7 +120,7 @@ func syntaxError(file string, data []byte, err error) (Position, string) {
 	message := err.Error()
 	found := errorLine.FindStringSubmatch(message)
 	line, _ := strconv.Atoi(found[1])
-	message = "not valid YAML: " + message[len(found[0]):]
+	message = "not valid YAML: " + message[len(found[0]):] + syntaxAdvice(message)
 	for i, text := range strings.Split(string(data), "\n") {
 		indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
 		tab := strings.IndexByte(indent, '\t')
@@ -132,6 +132,21 @@ func syntaxError(file string, data []byte, err error) (Position, string) {
 		line = exact
 	}
 	return Position{file, max(1, line), 1}, message
+}
+
+// syntaxAdvice adds to the words of the library what its reason usually is.
+func syntaxAdvice(message string) string {
+	switch {
+	case strings.Contains(message, "mapping values are not allowed"):
+		return "; look at the indentation of this line, and quote a value that has a colon and a blank"
+	case strings.Contains(message, "could not find expected ':'"):
+		return "; a key is followed by a colon and a blank"
+	case strings.Contains(message, "did not find expected ',' or"):
+		return "; close the bracket that is open here"
+	case strings.Contains(message, "did not find expected key"), strings.Contains(message, "found unexpected end of stream"):
+		return "; look for a quote that is not closed and for indentation that fits no line above"
+	}
+	return ""
 }
 
 // brokenLine finds the line that makes a file invalid, because the library often names the one where the surrounding

@@ -69,6 +69,10 @@ func (d *folder) read(application, pool string) {
 		d.f.errorf(Position{File: d.root}, "", "the folder has none of the files for application %s and pool %s: %s",
 			quote(application), quote(pool), strings.Join(wanted, ", "))
 	}
+	if len(d.files) == 1 && d.files[0] == filepath.Join(d.root, "basic.yaml") {
+		d.f.warnf(Position{File: d.root}, "", "application %s and pool %s have no file of their own, basic.yaml is all; is the name right? Looked for: %s",
+			quote(application), quote(pool), strings.Join(wanted[1:], ", "))
+	}
 }
 
 func (d *folder) over(n *node) {

@@ -79,6 +79,21 @@ func TestFolderMerge(t *testing.T) {
 	check(t, "joined", []string{cfg.Locations("d")[0].Match, cfg.Locations("d")[1].Match}, []string{"/a", "/b"})
 }
 
+// A mistyped name leaves what every host has: that is told, with the names of the files.
+func TestFolderOfAnotherName(t *testing.T) {
+	root := folder(t, map[string]string{"basic.yaml": "motan-agent: {port: 1}\n", "pools/app-idc.yaml": "motan-agent: {port: 2}\n"})
+	for pool, want := range map[string]string{
+		"app-idc":   "",
+		"app-idc-x": "",
+		"ap-idc":    `application "ap" and pool "ap-idc" have no file of their own, basic.yaml is all; is the name right? Looked for: http/service/ap.yaml`,
+	} {
+		cfg, found := conf.Load(conf.Options{Path: root, Pool: pool})
+		if cfg == nil || (len(found) == 0) != (want == "") || !strings.Contains(lines(found), want) {
+			t.Errorf("%s: got %v and %q, want %q", pool, cfg, lines(found), want)
+		}
+	}
+}
+
 func TestFolderImportsLocationsOnce(t *testing.T) {
 	root := folder(t, map[string]string{
 		"http/service/app.yaml":   "import-http-location: [d, missing]\n",

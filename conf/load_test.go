@@ -149,7 +149,7 @@ func TestFlagsAndEnvironmentOfTheAgent(t *testing.T) {
 		"$MESH_DIRECT_RPC": {Getenv: env("MESH_DIRECT_RPC=a>b")},
 	} {
 		cfg, found := conf.Parse("x.yaml", []byte(text), opts)
-		if cfg != nil || len(found) != 1 || found[0].File != name || !strings.HasPrefix(found[0].String(), name+": ") {
+		if cfg != nil || len(found) != 1 || found[0].File != name || !strings.HasPrefix(found[0].String(), name+": ") || strings.Count(found[0].String(), name+" ") > 0 {
 			t.Errorf("%s: got %v and %v, want one error there", name, cfg, found)
 		}
 	}

@@ -58,7 +58,7 @@ motan-service:
 			t.Errorf("motand %s: got exit code %d, want 1", command, code)
 		}
 		for _, text := range want {
-			if !strings.Contains(p.Output(), path+":"+text) {
+			if !strings.Contains("\n"+p.Output(), "\n"+path+":"+text) {
 				t.Errorf("motand %s: nothing is said of %s", command, text)
 			}
 		}

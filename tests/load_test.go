@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/motand/motand/motan"
@@ -35,8 +36,8 @@ type twoHosts struct{ a, b *daemon }
 func startTwoHosts(t testing.TB, p *provider) twoHosts {
 	t.Helper()
 	b := startMotand(t, exportYAML(p.port, "here", "{protocol: local}"))
-	a := startMotand(t, outboundYAML("com.example.Both", b.addr("export")))
-	return twoHosts{a, b}
+	patient := strings.Replace(outboundYAML("com.example.Both", b.addr("export")), "accessLog: off", "accessLog: off\n  gracePeriod: 20000", 1)
+	return twoHosts{a: startMotand(t, patient), b: b}
 }
 
 // exportYAML exports the service com.example.Both from the provider's port, announced in one registry.

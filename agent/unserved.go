@@ -1,0 +1,32 @@
+package agent
+
+import (
+	"log/slog"
+
+	"github.com/motand/motand/conf"
+)
+
+// warnOfUnserved tells what a configuration of motan-go asks for and this agent does not do.
+// Filters, providers, load balances and registries are told of where they are made.
+func warnOfUnserved(log *slog.Logger, c *conf.Config) {
+	if a := &c.Agent; len(a.Registries) > 0 {
+		log.Warn("agent: this agent does not show itself in a registry and takes no commands from one", "at", a.At("registry"))
+	}
+	for _, r := range c.Refers {
+		if r.HAStrategy == "backupRequest" {
+			log.Warn("agent: no backup requests are made, calls are tried again as with failover", "refer", r.ID, "at", r.At("haStrategy"))
+		}
+		if len(r.MixGroups) > 0 {
+			log.Warn("agent: nodes of mixGroups are not merged in, calls go to the group alone", "refer", r.ID, "group", r.Group, "at", r.At("mixGroups"))
+		}
+	}
+	for _, x := range c.HTTPClients {
+		log.Warn("agent: http-client is not served, requests for its domain are refused", "domain", x.Domain, "at", x.Position)
+	}
+	for _, g := range c.Metrics.Graphite {
+		log.Warn("agent: metrics are not sent to graphite; Prometheus finds them at /metrics on the management port", "graphite", g.Name, "at", g.Position)
+	}
+	for _, s := range c.Switchers {
+		log.Warn("agent: switcher has no effect", "switcher", s.Name, "at", s.Position)
+	}
+}

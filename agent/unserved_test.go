@@ -1,0 +1,41 @@
+package agent
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+// Who replaces motan-go is told, with the place, what would be missed; nobody else is told anything.
+func TestWarnOfUnserved(t *testing.T) {
+	refer := "motan-refer:\n  r: {path: svc, group: g, registry: direct"
+	tests := []struct {
+		name, agentKeys, rest string
+		want                  []string // one for each line, in order
+	}{
+		{"nothing of that kind", "", refer + ", haStrategy: failover}\n", nil},
+		{"registry of the agent itself", "registry: direct\n", refer + "}\n", []string{"does not show itself"}},
+		{"backup request", "", refer + ", haStrategy: backupRequest}\n", []string{"no backup requests are made"}},
+		{"mixGroups", "", refer + ", mixGroups: \"h,i\"}\n", []string{"mixGroups are not merged"}},
+		{"http-client", "", "http-client:\n  web: {domain: web.example.com, registry: direct}\n", []string{"domain=web.example.com"}},
+		{"graphite", "", refer + "}\nmetrics:\n  Graphite:\n    - {Name: one, Host: 127.0.0.1, Port: 3333}\n    - {Name: two, Host: 127.0.0.1, Port: 3334}\n", []string{"graphite=one", "graphite=two"}},
+		{"switcher", "", refer + "}\nswitchers:\n  off: true\n", []string{"switcher=off"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := parse(t, Default(), tt.agentKeys, directYAML+tt.rest)
+			var out bytes.Buffer
+			warnOfUnserved(slog.New(slog.NewTextHandler(&out, nil)), c)
+			lines := strings.FieldsFunc(out.String(), func(r rune) bool { return r == '\n' })
+			if len(lines) != len(tt.want) {
+				t.Fatalf("got %q, want %d lines", lines, len(tt.want))
+			}
+			for i, want := range tt.want {
+				if !strings.Contains(lines[i], want) || !strings.Contains(lines[i], "at=motan.yaml:") {
+					t.Errorf("got %q, want %q and the place", lines[i], want)
+				}
+			}
+		})
+	}
+}
