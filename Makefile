@@ -33,7 +33,7 @@ demo: build ## show what motand does, call by call
 test: test-deps ## run all tests, with the race detector where there is a C compiler
 	@$(if $(RACE),:,echo 'test: without -race: cgo is off, install a C compiler')
 	$(GO) test $(RACE) -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) ./...
-	@$(if $(RACE),echo 'test: allocations, which the race detector would count as well')
+	@$(if $(RACE),echo 'test: allocations without -race: it allocates as well')
 	$(if $(RACE),$(GO) test -count=1 -run Alloc $(TESTFLAGS) ./motan/... ./agent/cluster ./filters ./httpbridge)
 	@$(MAKE) peers
 	cd $(PEER) && $(GO) test -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) ./...
