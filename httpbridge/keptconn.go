@@ -13,14 +13,14 @@ var errStale = errors.New("the kept connection was closed by the web service")
 // other side has closed it meanwhile: a request written to such a connection fails only when the answer is awaited, and
 // then nobody can tell whether it was executed.
 type keptConn struct {
-	net.Conn
+	patientConn
 	raw      syscall.RawConn // nil if the connection has no descriptor
 	secure   bool            // TLS speaks by itself between two requests
 	answered bool            // something was read since the last write
 }
 
 func newKeptConn(conn net.Conn, secure bool) *keptConn {
-	c := &keptConn{Conn: conn, secure: secure}
+	c := &keptConn{patientConn: patientConn{Conn: conn}, secure: secure}
 	if s, ok := conn.(syscall.Conn); ok {
 		c.raw, _ = s.SyscallConn() // without it nothing is looked at
 	}
@@ -29,7 +29,7 @@ func newKeptConn(conn net.Conn, secure bool) *keptConn {
 
 // Read reads from the connection.
 func (c *keptConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
+	n, err := c.patientConn.Read(b)
 	if n > 0 {
 		c.answered = true
 	}
@@ -44,7 +44,7 @@ func (c *keptConn) Write(b []byte) (int, error) {
 			return 0, errStale
 		}
 	}
-	return c.Conn.Write(b)
+	return c.patientConn.Write(b)
 }
 
 // stale tells whether the other side has closed the connection, or written what nobody asked for and the next request

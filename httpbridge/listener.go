@@ -25,7 +25,7 @@ type listener struct {
 
 // serverConn is a client's connection.
 type serverConn struct {
-	net.Conn
+	patientConn
 	active atomic.Bool // a request has begun and its answer is not written yet
 	linger atomic.Bool // the client is still sending what will not be read
 	limit  int64       // bytes that are swallowed of it
@@ -38,7 +38,7 @@ const lingerTime = time.Second
 // answer only when they have sent everything, and an earlier end would take it away from them.
 func (c *serverConn) Close() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.linger.Load() &&
-		half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+		half.CloseWrite() == nil && c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
 		_, _ = io.CopyN(io.Discard, c.Conn, c.limit) // the connection is closed in any case
 	}
 	return c.Conn.Close()
@@ -61,7 +61,7 @@ func (l *listener) Accept() (net.Conn, error) {
 				l.server.turnAway(conn)
 				continue
 			}
-			return &serverConn{Conn: conn, limit: int64(l.server.MaxBodySize)}, nil
+			return &serverConn{patientConn: patientConn{Conn: conn}, limit: int64(l.server.MaxBodySize)}, nil
 		case errors.Is(err, syscall.ECONNABORTED):
 			continue
 		case !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE):

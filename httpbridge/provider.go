@@ -43,6 +43,10 @@ const (
 	defaultRequestTimeout = time.Second
 )
 
+// idleWorkers is how many goroutines may wait for a call. The stack of one that begins with each call would have to grow
+// each time.
+const idleWorkers = 64
+
 // Provider answers calls by asking a local web service over HTTP/1.1, see the package comment for its three modes.
 //
 // What goes wrong has the error type 2 (biz) and an HTTP status as its code, as the motan-go agent has it, so no caller
@@ -55,10 +59,12 @@ type Provider struct {
 	formats   map[string]*urlFormat // by method, "" for all others; nil with ProxyAddress
 	hosts     map[string]*upstream  // of formats, by scheme and host
 
-	running sync.WaitGroup
+	work    chan *motan.Call // to workers that have no call; closed by Close
+	running sync.WaitGroup   // the workers
 
 	mu       sync.Mutex
 	inFlight int  // guarded by mu
+	workers  int  // guarded by mu; those that have no call as well
 	closed   bool // guarded by mu
 }
 
@@ -87,7 +93,7 @@ func NewProvider(s ProviderSettings) (*Provider, error) {
 	if s.ProxySchema == "" {
 		s.ProxySchema = "http"
 	}
-	p := &Provider{settings: s, locations: locations, hosts: map[string]*upstream{}}
+	p := &Provider{settings: s, locations: locations, hosts: map[string]*upstream{}, work: make(chan *motan.Call)}
 	if s.ProxyAddress == "" {
 		err = p.addFormats()
 	} else {
@@ -99,18 +105,16 @@ func NewProvider(s ProviderSettings) (*Provider, error) {
 	return p, nil
 }
 
-// Handle answers c later, from a goroutine of its own, which ends with the exchange: at the latest after
-// RequestTimeout or at the call's Deadline.
+// Handle answers c later, from a worker: at the latest after RequestTimeout or at the call's Deadline.
 func (p *Provider) Handle(c *motan.Call) {
-	if err := p.enter(); err != nil {
+	if err := p.enter(c); err != nil {
 		c.Fail(err)
-		return
 	}
-	c.Batch = nil // that of the connection's reader, which goes on without this call
-	go p.serve(c)
 }
 
-func (p *Provider) enter() *motan.Error {
+// enter hands c to a worker that has no call, or to a new one. Workers end by Close, or after a call when enough others
+// have none.
+func (p *Provider) enter(c *motan.Call) *motan.Error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -121,24 +125,50 @@ func (p *Provider) enter() *motan.Error {
 			"http provider: %d calls wait for the web service, which is maxConnections", p.inFlight)
 	}
 	p.inFlight++
-	p.running.Add(1)
+	c.Batch = nil // that of the connection's reader, which goes on without this call
+	select {
+	case p.work <- c:
+	default:
+		p.workers++
+		p.running.Go(func() { p.serve(c) })
+	}
 	return nil
 }
 
+// serve is a worker: it answers c, then further calls.
 func (p *Provider) serve(c *motan.Call) {
-	defer p.running.Done()
-	err := p.call(c)
+	for stay := true; stay; {
+		err := p.call(c)
+		stay = p.leave()
+		p.end(c, err)
+		if stay {
+			c, stay = <-p.work
+		}
+	}
+}
+
+// leave makes room for another call, before the caller sees the reply, and tells whether to wait for one.
+func (p *Provider) leave() (stay bool) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.inFlight--
-	p.mu.Unlock()
+	if p.closed || p.workers-p.inFlight > idleWorkers {
+		p.workers--
+		return false
+	}
+	return true
+}
+
+// end ends c with err, or with the reply that is set.
+func (p *Provider) end(c *motan.Call, err *motan.Error) {
 	if err != nil {
 		c.Reply.Reset()
-		c.Fail(err)
-		return
+		c.Err = err
+	} else {
+		c.Reply.Type |= motan.FlagResponse
+		c.Reply.SetInt("M_pt", (motan.Now()-c.AttemptStart)/int64(time.Millisecond))
 	}
-	c.Reply.Type |= motan.FlagResponse
-	c.Reply.SetInt("M_pt", (motan.Now()-c.AttemptStart)/int64(time.Millisecond))
-	c.End()
+	motan.Settle(c)
 }
 
 // call makes the exchange and sets the reply.
@@ -163,10 +193,14 @@ func (p *Provider) call(c *motan.Call) *motan.Error {
 	return x.fillFormat(args)
 }
 
-// Close waits for the calls in flight, for at most RequestTimeout, and closes the connections. Later calls fail.
+// Close waits for the calls in flight, for at most RequestTimeout, and closes the connections. Later calls fail. It may be
+// called again.
 func (p *Provider) Close() {
 	p.mu.Lock()
-	p.closed = true
+	if !p.closed {
+		p.closed = true
+		close(p.work)
+	}
 	p.mu.Unlock()
 	p.running.Wait()
 	if p.proxy != nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -179,6 +180,49 @@ func TestProviderLimit(t *testing.T) {
 	motan.Do(p, again)
 	if again.Err != nil {
 		t.Errorf("afterwards: %v", again.Err)
+	}
+}
+
+// TestProviderWorkers checks that workers are used again and that few of them stay when they have no call.
+func TestProviderWorkers(t *testing.T) {
+	const calls = idleWorkers + 30
+	open := make(chan struct{})
+	w := newWeb(t, func(out http.ResponseWriter, r *http.Request) { <-open })
+	w.asked = make(chan string, 4*calls)
+	p := newProvider(t, ProviderSettings{Domain: "d", ProxyAddress: w.host()})
+	workers := func() int {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.workers
+	}
+	var ended sync.WaitGroup
+	for range calls {
+		c := newCall(t, nil, "M_m", "/")
+		ended.Go(func() {
+			motan.Do(p, c)
+			if c.Err != nil {
+				t.Error(c.Err)
+			}
+		})
+	}
+	wait(t, "all calls wait", func() bool { return len(w.asked) == calls })
+	if got := workers(); got != calls {
+		t.Errorf("with %d calls: got %d workers", calls, got)
+	}
+	close(open)
+	ended.Wait()
+	if got := workers(); got > idleWorkers {
+		t.Errorf("without a call: got %d workers, want %d at most", got, idleWorkers)
+	}
+	for range calls {
+		c := newCall(t, nil, "M_m", "/")
+		motan.Do(p, c)
+		if c.Err != nil {
+			t.Error(c.Err)
+		}
+		if got := workers(); got > idleWorkers {
+			t.Errorf("calls one by one: got %d workers, want %d at most", got, idleWorkers)
+		}
 	}
 }
 

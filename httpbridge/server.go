@@ -56,9 +56,10 @@ type Server struct {
 	Logger *slog.Logger // nil means slog.Default
 	Stats  ServerStats
 
-	once     sync.Once
-	http     *fasthttp.Server
-	draining atomic.Bool
+	once      sync.Once
+	http      *fasthttp.Server
+	draining  atomic.Bool
+	exchanges sync.Pool // of *exchange
 
 	mu        sync.Mutex
 	listeners map[*listener]struct{}   // guarded by mu

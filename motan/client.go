@@ -74,13 +74,42 @@ func (w *waiter) Return(*Call, int) bool {
 	return false
 }
 
+var batches = sync.Pool{New: func() any { return new(Batch) }}
+
+// Hand does h.Handle(c) for a caller that has a goroutine for each call, such as an HTTP handler. Callers that do so at
+// the same moment share the writes, as the calls of one reader do: each lets the others go first and then writes
+// what they have left.
+func Hand(h Handler, c *Call) {
+	b := batches.Get().(*Batch)
+	b.Now = Now()
+	c.Batch = b
+	h.Handle(c)
+	b.share()
+}
+
+// Settle does c.End() for a caller that has a goroutine for each call; see Hand.
+func Settle(c *Call) {
+	b := batches.Get().(*Batch)
+	b.Now = Now()
+	c.Batch = b
+	c.End()
+	b.share()
+}
+
+// share ends the batch of a goroutine.
+func (b *Batch) share() {
+	b.yield()
+	b.flush()
+	batches.Put(b)
+}
+
 // Do hands c to h and waits until it has ended. Afterwards the caller owns c again. It is for
 // callers with a goroutine to spare: HTTP handlers, commands, tests. The call's Deadline has
 // to end it; Do does not give up by itself.
 func Do(h Handler, c *Call) {
 	w := waiters.Get().(*waiter)
 	c.Push(w, 0)
-	h.Handle(c)
+	Hand(h, c)
 	<-w.done
 	c.Batch = nil
 	waiters.Put(w)
