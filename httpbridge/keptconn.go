@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"syscall"
+
+	"github.com/motand/motand/motan"
 )
 
 // errStale is the error of a write that was not begun, because the other side had closed the connection.
@@ -14,17 +16,12 @@ var errStale = errors.New("the kept connection was closed by the web service")
 // then nobody can tell whether it was executed.
 type keptConn struct {
 	patientConn
-	raw      syscall.RawConn // nil if the connection has no descriptor
-	secure   bool            // TLS speaks by itself between two requests
-	answered bool            // something was read since the last write
+	secure   bool // TLS speaks by itself between two requests
+	answered bool // something was read since the last write
 }
 
 func newKeptConn(conn net.Conn, secure bool) *keptConn {
-	c := &keptConn{patientConn: patientConn{Conn: conn}, secure: secure}
-	if s, ok := conn.(syscall.Conn); ok {
-		c.raw, _ = s.SyscallConn() // without it nothing is looked at
-	}
-	return c
+	return &keptConn{patientConn: newPatientConn(conn), secure: secure}
 }
 
 // Read reads from the connection.
@@ -54,14 +51,13 @@ func (c *keptConn) stale() bool {
 	// Control and not Read, which would refuse because of the deadline of the request before.
 	err := c.raw.Control(func(fd uintptr) {
 		var b [1]byte
-		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		switch {
-		case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
-		case err != nil || n <= 0:
-			stale = true
-		default:
-			stale = !c.secure
+		if c.secure {
+			n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+			stale = n <= 0 && !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR)
+			return
 		}
+		_, err := motan.TryRead(fd, b[:]) // a byte that is read is one too many
+		stale = err != syscall.EAGAIN && err != syscall.EINTR
 	})
 	return err != nil || stale
 }

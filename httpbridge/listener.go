@@ -61,7 +61,7 @@ func (l *listener) Accept() (net.Conn, error) {
 				l.server.turnAway(conn)
 				continue
 			}
-			return &serverConn{patientConn: patientConn{Conn: conn}, limit: int64(l.server.MaxBodySize)}, nil
+			return &serverConn{patientConn: newPatientConn(conn), limit: int64(l.server.MaxBodySize)}, nil
 		case errors.Is(err, syscall.ECONNABORTED):
 			continue
 		case !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE):

@@ -12,9 +12,11 @@ import (
 // gets the one that holds. As with any net.Conn reads end by the deadline and not before; unlike there, setting one
 // does not end a read or a write that has begun.
 type patientConn struct {
-	net.Conn
+	socket
 	reading, writing deadline
 }
+
+func newPatientConn(conn net.Conn) patientConn { return patientConn{socket: newSocket(conn)} }
 
 // deadline is a deadline as it was wanted and as the connection has it; none where zero.
 type deadline struct{ wanted, set time.Time }
@@ -63,7 +65,7 @@ func (c *patientConn) SetDeadline(t time.Time) error {
 // Read reads from the connection.
 func (c *patientConn) Read(b []byte) (int, error) {
 	for {
-		n, err := c.Conn.Read(b)
+		n, err := c.socket.Read(b)
 		if err == nil || n > 0 || !c.reading.early(err) {
 			return n, err
 		}
@@ -77,7 +79,7 @@ func (c *patientConn) Read(b []byte) (int, error) {
 func (c *patientConn) Write(b []byte) (int, error) {
 	written := 0
 	for {
-		n, err := c.Conn.Write(b[written:])
+		n, err := c.socket.Write(b[written:])
 		written += n
 		if err == nil || !c.writing.early(err) {
 			return written, err

@@ -47,7 +47,8 @@ func TestPatientConnDeadlines(t *testing.T) {
 					near, far := net.Pipe()
 					defer near.Close()
 					time.AfterFunc(closes, func() { far.Close() })
-					c, start := &patientConn{Conn: near}, time.Now()
+					p, start := newPatientConn(near), time.Now()
+					c := &p
 					for _, s := range tt.steps {
 						time.Sleep(s.wait)
 						at := time.Time{}
@@ -77,7 +78,7 @@ func TestPatientConnGoesOn(t *testing.T) {
 		near, far := net.Pipe()
 		defer near.Close()
 		defer far.Close()
-		c := &patientConn{Conn: near}
+		c := newPatientConn(near)
 		for _, in := range []time.Duration{time.Second, 10 * time.Second} {
 			if err := c.SetDeadline(time.Now().Add(in)); err != nil {
 				t.Fatal(err)
@@ -118,7 +119,7 @@ func (c *told) SetWriteDeadline(time.Time) error { c.n++; return nil }
 // TestPatientConnCost checks that deadlines which move on are kept from the connection.
 func TestPatientConnCost(t *testing.T) {
 	under := &told{}
-	c, now := &patientConn{Conn: under}, time.Now()
+	c, now := newPatientConn(under), time.Now()
 	for i := range 1000 {
 		now = now.Add(time.Millisecond)
 		// What fasthttp sets for a request: idle, then the time to read and to write.

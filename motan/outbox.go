@@ -131,12 +131,12 @@ func (o *outbox) flush() {
 // tryWrite writes what the socket takes; true tells the poller not to wait for more room.
 func (o *outbox) tryWrite(fd uintptr) bool {
 	for o.wrote < len(o.piece) {
-		n, err := syscall.Write(int(fd), o.piece[o.wrote:])
+		n, err := TryWrite(fd, o.piece[o.wrote:])
 		switch {
-		case err == nil:
+		case err == 0:
 			o.wrote += n
-		case errors.Is(err, syscall.EINTR):
-		case errors.Is(err, syscall.EAGAIN):
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
 			return true
 		default:
 			o.failure = err

@@ -158,17 +158,17 @@ func (r *reader) tryRead(fd uintptr) bool {
 	empty := r.buf == nil
 	r.acquire()
 	for {
-		n, err := syscall.Read(int(fd), r.buf[r.to:r.end])
+		n, err := TryRead(fd, r.buf[r.to:r.end])
 		switch {
-		case err == nil:
+		case err == 0:
 			r.to += n
 			if n == 0 {
 				r.readErr = io.EOF
 			}
 			return true
-		case errors.Is(err, syscall.EINTR):
+		case err == syscall.EINTR:
 			continue
-		case errors.Is(err, syscall.EAGAIN):
+		case err == syscall.EAGAIN:
 			if empty {
 				r.drop()
 			}
