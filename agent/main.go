@@ -95,7 +95,7 @@ services of this host to others. Without a command it takes motan-go's own flags
 		SilenceErrors: true,
 		Version:       Version,
 	}
-	root.AddCommand(runCommand(x), checkCommand(x), callCommand(), versionCommand())
+	root.AddCommand(runCommand(x), checkCommand(x), callCommand(), registryCommand(x), versionCommand())
 	return root
 }
 
@@ -156,8 +156,11 @@ func configFlags(f *pflag.FlagSet, o *conf.Options) {
 		}
 		_ = f.MarkHidden(name) // fails for unknown names only
 	}
-	o.Getenv, o.Environ = os.Getenv, os.Environ
+	configEnvironment(o)
 }
+
+// configEnvironment lets a configuration see the environment.
+func configEnvironment(o *conf.Options) { o.Getenv, o.Environ = os.Getenv, os.Environ }
 
 func runCommand(x Extensions) *cobra.Command {
 	var o conf.Options

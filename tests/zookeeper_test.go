@@ -95,6 +95,7 @@ func TestAvailability(t *testing.T) {
 	status(200, "OK")
 	checkNode(z, echoPath+"/server/"+node)
 	await(t, "the service to be called", func() bool { return d.rpc(echoService, "echo", `["x"]`).status == http.StatusOK })
+	lookInto(d, server.Addr, node)
 
 	d.get("mgmt", "/503")
 	z.awaitNode(node, "unavailableServer")
@@ -119,6 +120,24 @@ func TestAvailability(t *testing.T) {
 	d = startMotandUp(t, s, yaml, "-recover")
 	z.awaitNode(node, "unavailableServer")
 	status(503, "Service Unavailable")
+}
+
+// lookInto holds what motand registry shows of a service in use.
+func lookInto(d *daemon, address, node string) {
+	d.t.Helper()
+	look := func(code int, words ...string) string {
+		return run(d.t, code, d.dir, d.cmd.Path, append([]string{"registry", "--address", "zookeeper://" + address}, words...)...)
+	}
+	if got := look(0, "ls"); got != "demo\n" {
+		d.t.Errorf("groups: got %q, want demo", got)
+	}
+	if got := look(0, "ls", "demo"); !strings.Contains(got, echoService+"\n") {
+		d.t.Errorf("services: got %q, want %s in it", got, echoService)
+	}
+	if got := look(0, "get", "demo", echoService); !strings.Contains(got, "\nserver  "+node+"  ") {
+		d.t.Errorf("entries: got:\n%swant %s as server", got, node)
+	}
+	look(3, "watch", "demo", "com.example.Unknown")
 }
 
 // checkNode holds what motan-go and Java clients read in a node (motan protocol, section 5.2).
