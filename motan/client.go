@@ -13,21 +13,24 @@ const largeBody = 64 << 10
 
 // Client is a provider's address and the few connections to it. Small calls share the first
 // connection, which makes for large batches; large ones take turns on the others.
+//
+// An agent may know ten thousand addresses and call a few of them, so a client is little more than
+// the address: a Conn is made for the first call that needs it.
 type Client struct {
 	addr  string
-	conns []*Conn
+	opts  ConnOptions
+	conns []atomic.Pointer[Conn] // nil until needed; stored under mu
 	turn  atomic.Uint32
+
+	mu   sync.Mutex
+	gone atomic.Bool // set under mu: a Conn that is made now is closed
 }
 
 var _ Handler = (*Client)(nil)
 
 // NewClient returns a client with n connections to addr, none of them made yet; n is at least 1.
 func NewClient(addr string, n int, opts ConnOptions) *Client {
-	c := &Client{addr: addr}
-	for range max(n, 1) {
-		c.conns = append(c.conns, NewConn(addr, opts))
-	}
-	return c
+	return &Client{addr: addr, opts: opts, conns: make([]atomic.Pointer[Conn], max(n, 1))}
 }
 
 // Addr is the address as it was given.
@@ -35,32 +38,69 @@ func (c *Client) Addr() string { return c.addr }
 
 // Handle sends the call on one of the connections.
 func (c *Client) Handle(call *Call) {
-	n := c.conns[0]
-	if rest := c.conns[1:]; len(rest) > 0 && len(call.Request.Body()) > largeBody {
-		n = rest[c.turn.Add(1)%uint32(len(rest))]
+	i := 0
+	if rest := uint32(len(c.conns) - 1); rest > 0 && len(call.Request.Body()) > largeBody {
+		i = 1 + int(c.turn.Add(1)%rest)
+	}
+	n := c.conns[i].Load()
+	if n == nil {
+		n = c.make(i)
 	}
 	n.Handle(call)
 }
 
-// Usable tells whether the provider can be reached as far as is known.
-func (c *Client) Usable() bool { return c.conns[0].Usable() }
+// make returns connection i, which is made unless another call has done so.
+func (c *Client) make(i int) *Conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.conns[i].Load()
+	if n == nil {
+		n = NewConn(c.addr, c.opts)
+		if c.gone.Load() {
+			n.Close() // it has nothing to wait for
+		}
+		c.conns[i].Store(n)
+	}
+	return n
+}
 
-// Conns are the client's connections.
-func (c *Client) Conns() []*Conn { return c.conns }
+// Usable tells whether the provider can be reached as far as is known.
+func (c *Client) Usable() bool {
+	if n := c.conns[0].Load(); n != nil {
+		return n.Usable()
+	}
+	return !c.gone.Load()
+}
+
+// Conns are those of the client's connections that calls have asked for.
+func (c *Client) Conns() []*Conn {
+	var all []*Conn
+	for i := range c.conns {
+		if n := c.conns[i].Load(); n != nil {
+			all = append(all, n)
+		}
+	}
+	return all
+}
 
 // InFlight is how many calls wait for a reply.
 func (c *Client) InFlight() int {
 	n := 0
-	for _, conn := range c.conns {
-		n += conn.InFlight()
+	for i := range c.conns {
+		if conn := c.conns[i].Load(); conn != nil {
+			n += conn.InFlight()
+		}
 	}
 	return n
 }
 
 // Close ends the connections; calls that wait fail.
 func (c *Client) Close() {
-	for _, conn := range c.conns {
-		conn.Close()
+	c.mu.Lock()
+	c.gone.Store(true)
+	c.mu.Unlock()
+	for _, n := range c.Conns() {
+		n.Close()
 	}
 }
 

@@ -261,6 +261,9 @@ func TestClientKeepsLargeBodiesApart(t *testing.T) {
 			t.Fatal(call.Err)
 		}
 	}
+	if got := len(c.Conns()); got != 3 {
+		t.Errorf("got %d connections, want 3", got)
+	}
 	for i, n := range c.Conns() {
 		if got := n.Stats().Dials.Load(); got != 1 {
 			t.Errorf("connection %d was dialled %d times", i, got)
@@ -268,6 +271,36 @@ func TestClientKeepsLargeBodiesApart(t *testing.T) {
 	}
 	if c.Addr() != s.Addr() || !c.Usable() || c.InFlight() != 0 {
 		t.Errorf("got %s, usable %t, %d in flight", c.Addr(), c.Usable(), c.InFlight())
+	}
+}
+
+// A client has nothing but its address until a call needs a connection, and makes none after its end.
+func TestClientMakesConnsWhenNeeded(t *testing.T) {
+	s := motantest.NewServer(t, motantest.Echo)
+	c := motan.NewClient(s.Addr(), 3, motan.ConnOptions{})
+	if got := len(c.Conns()); got != 0 || !c.Usable() {
+		t.Errorf("before a call: got %d connections, usable %t, want 0, true", got, c.Usable())
+	}
+	var calls sync.WaitGroup
+	for range 20 {
+		calls.Go(func() {
+			if call := do(t, c, newCall(nil)); call.Err != nil {
+				t.Error(call.Err)
+			}
+		})
+	}
+	calls.Wait()
+	if got := len(c.Conns()); got != 1 || s.Accepted() != 1 {
+		t.Errorf("after small calls: got %d connections, %d accepted, want one", got, s.Accepted())
+	}
+	c.Close()
+	for _, size := range []int{0, 1 << 20} { // over the connection that is closed, and over one that was never made
+		if call := do(t, c, newCall(make([]byte, size))); call.Err == nil || call.Err.Kind != motan.KindNotSent {
+			t.Errorf("body of %d bytes after Close: got %v, want not sent", size, call.Err)
+		}
+	}
+	if c.Usable() || s.Accepted() != 1 {
+		t.Errorf("after Close: got usable %t, %d accepted, want false, 1", c.Usable(), s.Accepted())
 	}
 }
 
