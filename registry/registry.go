@@ -9,7 +9,6 @@ package registry
 
 import (
 	"context"
-	"net"
 	"strconv"
 	"strings"
 )
@@ -37,7 +36,20 @@ func (n Node) Addr() string {
 	if strings.HasPrefix(n.Host, unixScheme) {
 		return n.Host
 	}
-	return net.JoinHostPort(n.Host, strconv.Itoa(n.Port))
+	return string(n.AppendAddr(make([]byte, 0, len(n.Host)+8)))
+}
+
+// AppendAddr appends what Addr returns to dst and returns the extended slice.
+func (n Node) AppendAddr(dst []byte) []byte {
+	switch {
+	case strings.HasPrefix(n.Host, unixScheme):
+		return append(dst, n.Host...)
+	case strings.Contains(n.Host, ":"):
+		dst = append(append(append(dst, '['), n.Host...), ']')
+	default:
+		dst = append(dst, n.Host...)
+	}
+	return strconv.AppendInt(append(dst, ':'), int64(n.Port), 10)
 }
 
 // NodeKey tells nodes apart: what is announced again under the same key replaces what was announced before.

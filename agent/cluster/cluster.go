@@ -70,7 +70,7 @@ type Cluster struct {
 }
 
 // picker is the endpoints to choose from. It is never changed: an update makes another one.
-type picker struct{ endpoints []*Endpoint }
+type picker struct{ endpoints []Endpoint }
 
 var (
 	_ motan.Handler  = (*Cluster)(nil)
@@ -89,37 +89,60 @@ func New(s Settings) *Cluster {
 }
 
 // Update makes nodes the ones to choose from. Nodes that stay keep their connections; calls
-// in flight to a node that goes are not disturbed. After Close it does nothing.
+// in flight to a node that goes are not disturbed. A list that says nothing new costs a comparison.
+// After Close it does nothing.
 func (k *Cluster) Update(nodes []registry.Node) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.gone {
+	if !k.gone && !k.picker.Load().is(nodes) {
 		k.replace(nodes)
 	}
 }
 
-// replace puts a new picker in the place of the old one. Caller holds mu.
-func (k *Cluster) replace(nodes []registry.Node) {
-	next := &picker{endpoints: make([]*Endpoint, 0, len(nodes))}
-	seen := make(map[string]bool, len(nodes))
-	for _, n := range nodes {
-		if addr := n.Addr(); !seen[addr] {
-			seen[addr] = true
-			next.endpoints = append(next.endpoints, k.endpoint(n, addr))
+// is tells whether p is what would be made of nodes.
+func (p *picker) is(nodes []registry.Node) bool {
+	if len(nodes) != len(p.endpoints) {
+		return false
+	}
+	for i := range nodes {
+		if !p.endpoints[i].is(&nodes[i]) {
+			return false
 		}
 	}
+	return true
+}
+
+// replace puts a new picker in the place of the old one. Caller holds mu.
+func (k *Cluster) replace(nodes []registry.Node) {
+	next := &picker{endpoints: make([]Endpoint, 0, len(nodes))}
+	seen := make(map[*motan.Client]struct{}, len(nodes))
+	var space [64]byte
+	var said *Node
+	for i := range nodes {
+		n := &nodes[i]
+		client := k.settings.Pool.get(n.AppendAddr(space[:0]), k.key(""))
+		if _, twice := seen[client]; twice {
+			k.settings.Pool.Put(k.key(client.Addr()))
+			continue
+		}
+		seen[client] = struct{}{}
+		if said == nil || !said.is(n) {
+			said = &Node{Group: n.Group, Params: n.Params}
+		}
+		next.endpoints = append(next.endpoints, Endpoint{Node: said, client: client})
+	}
 	old := k.picker.Swap(next)
-	for _, e := range old.endpoints { // after the new ones have counted themselves as users
-		k.settings.Pool.Put(e.key)
+	for i := range old.endpoints { // after the new ones have counted themselves as users
+		k.settings.Pool.Put(k.key(old.endpoints[i].Addr()))
 	}
 }
 
-func (k *Cluster) endpoint(n registry.Node, addr string) *Endpoint {
-	key := ClientKey{
+// key is under what the pool has the connections to addr.
+func (k *Cluster) key(addr string) ClientKey {
+	return ClientKey{
 		Addr: addr, Connections: k.settings.Connections,
 		MaxContentLength: k.settings.MaxContentLength, ConnectTimeout: k.settings.ConnectTimeout,
 	}
-	return &Endpoint{Node: n, addr: addr, key: key, client: k.settings.Pool.Get(key)}
 }
 
 // Close lets go of the nodes. Calls that still come in find none.
@@ -133,7 +156,14 @@ func (k *Cluster) Close() {
 }
 
 // Endpoints are the nodes of the moment.
-func (k *Cluster) Endpoints() []*Endpoint { return k.picker.Load().endpoints }
+func (k *Cluster) Endpoints() []*Endpoint {
+	endpoints := k.picker.Load().endpoints
+	all := make([]*Endpoint, len(endpoints))
+	for i := range endpoints {
+		all[i] = &endpoints[i]
+	}
+	return all
+}
 
 // Settings are what the cluster was built from.
 func (k *Cluster) Settings() *Settings { return &k.settings }
@@ -192,7 +222,7 @@ func (k *Cluster) try(c *motan.Call, n int) {
 		return
 	}
 	e := k.choose(c, endpoints, n)
-	c.Endpoint, c.Target = e.addr, e
+	c.Endpoint, c.Target = e.Addr(), e
 	c.AttemptStart = c.Now()
 	if !k.settings.Local {
 		c.Group = e.Node.Group
@@ -206,24 +236,24 @@ func (k *Cluster) try(c *motan.Call, n int) {
 // says a node that is down it is asked again, so that the neighbours of that node do not get
 // its share. Further attempts go on in order from the last one, so that no node is tried twice
 // before all were. Down nodes are taken when there is no other: the call tells why they are down.
-func (k *Cluster) choose(c *motan.Call, endpoints []*Endpoint, n int) *Endpoint {
+func (k *Cluster) choose(c *motan.Call, endpoints []Endpoint, n int) *Endpoint {
 	from := 0
 	if n > 1 {
-		from = 1 + slices.IndexFunc(endpoints, func(e *Endpoint) bool { return e.addr == c.Endpoint })
+		from = 1 + slices.IndexFunc(endpoints, func(e Endpoint) bool { return e.Addr() == c.Endpoint })
 	} else {
 		for range picks {
 			from = k.settings.Balance.Pick(c, len(endpoints))
-			if e := endpoints[from]; e.Usable() {
+			if e := &endpoints[from]; e.Usable() {
 				return e
 			}
 		}
 	}
 	for i := range endpoints {
-		if e := endpoints[(from+i)%len(endpoints)]; e.Usable() {
+		if e := &endpoints[(from+i)%len(endpoints)]; e.Usable() {
 			return e
 		}
 	}
-	return endpoints[from%len(endpoints)]
+	return &endpoints[from%len(endpoints)]
 }
 
 // Return ends the call, or tries again where that is safe and there is time.

@@ -1,25 +1,44 @@
 package cluster
 
 import (
+	"maps"
+
 	"github.com/motand/motand/motan"
 	"github.com/motand/motand/registry"
 )
 
-// Endpoint is a node of a service and our connections to it.
+// Endpoint is a node of a service and our connections to it. There is one for each service and
+// node, perhaps a million in all, so it holds only what others do not hold already.
 type Endpoint struct {
-	Node   registry.Node
-	addr   string
-	key    ClientKey
+	Node   *Node
 	client *motan.Client
+}
+
+// Node is what the registry says of an endpoint beside its address. It is not changed, and shared by
+// neighbours of which the same is said.
+type Node struct {
+	Group  string
+	Params map[string]string
 }
 
 var _ motan.Handler = (*Endpoint)(nil)
 
 // Addr is host:port as callers are told it in x-forwarded-for.
-func (e *Endpoint) Addr() string { return e.addr }
+func (e *Endpoint) Addr() string { return e.client.Addr() }
 
 // Handle sends c to the node.
 func (e *Endpoint) Handle(c *motan.Call) { e.client.Handle(c) }
 
 // Usable tells whether the node can be reached as far as is known.
 func (e *Endpoint) Usable() bool { return e.client.Usable() }
+
+// is tells whether e is what would be made of n.
+func (e *Endpoint) is(n *registry.Node) bool {
+	var space [64]byte
+	return string(n.AppendAddr(space[:0])) == e.Addr() && e.Node.is(n)
+}
+
+// is tells whether that is what is said of n.
+func (d *Node) is(n *registry.Node) bool {
+	return d.Group == n.Group && maps.Equal(d.Params, n.Params)
+}

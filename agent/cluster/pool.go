@@ -7,12 +7,6 @@ import (
 	"github.com/motand/motand/motan"
 )
 
-const (
-	lastCalls = 30 * time.Second       // how long a client that nobody refers to any more may take to finish its calls
-	quietTime = 200 * time.Millisecond // how long it must be without one: a call may just have chosen it
-	quietTick = 20 * time.Millisecond
-)
-
 // ClientKey is what makes two users share the connections to a node.
 type ClientKey struct {
 	Addr             string
@@ -25,10 +19,9 @@ type ClientKey struct {
 // configuration: one client for each key, for as long as somebody refers to it. The zero Pool
 // is ready; it is not used after Close.
 type Pool struct {
-	mu      sync.Mutex
-	clients map[ClientKey]*pooled // guarded by mu
-	closed  chan struct{}         // guarded by mu; made with the first retirement, closed by Close
-	retired sync.WaitGroup        // clients that finish their last calls
+	mu       sync.Mutex
+	clients  map[ClientKey]*pooled // guarded by mu
+	retiring retirement
 }
 
 type pooled struct {
@@ -38,14 +31,22 @@ type pooled struct {
 
 // Get returns the client for key and counts the caller as a user of it. No connection is
 // made before the first call.
-func (p *Pool) Get(key ClientKey) *motan.Client {
+func (p *Pool) Get(key ClientKey) *motan.Client { return p.get([]byte(key.Addr), key) }
+
+// get is Get for an address that is no string yet: it becomes one where the client is new.
+func (p *Pool) get(addr []byte, key ClientKey) *motan.Client {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e := p.clients[key]
+	// Written out so that the compiler makes no string for the look-up.
+	e := p.clients[ClientKey{
+		Addr: string(addr), Connections: key.Connections,
+		MaxContentLength: key.MaxContentLength, ConnectTimeout: key.ConnectTimeout,
+	}]
 	if e == nil {
 		if p.clients == nil {
 			p.clients = make(map[ClientKey]*pooled)
 		}
+		key.Addr = string(addr)
 		e = &pooled{client: motan.NewClient(key.Addr, key.Connections, motan.ConnOptions{
 			MaxContentLength: key.MaxContentLength,
 			ConnectTimeout:   key.ConnectTimeout,
@@ -69,31 +70,7 @@ func (p *Pool) Put(key ClientKey) {
 		return
 	}
 	delete(p.clients, key)
-	if p.closed == nil {
-		p.closed = make(chan struct{})
-	}
-	closed := p.closed
-	p.retired.Go(func() { // ends with the client's last call, after lastCalls, or by Close
-		awaitQuiet(e.client, closed)
-		e.client.Close()
-	})
-}
-
-// awaitQuiet waits until c was without calls for quietTime, but not beyond lastCalls or closed.
-func awaitQuiet(c *motan.Client, closed <-chan struct{}) {
-	tick := time.NewTicker(quietTick)
-	defer tick.Stop()
-	begin := time.Now()
-	for quiet := begin; time.Since(quiet) < quietTime && time.Since(begin) < lastCalls; {
-		select {
-		case <-tick.C:
-		case <-closed:
-			return
-		}
-		if c.InFlight() > 0 {
-			quiet = time.Now()
-		}
-	}
+	p.retiring.add(e.client)
 }
 
 // Each calls f for every client.
@@ -115,13 +92,9 @@ func (p *Pool) Close() {
 	p.mu.Lock()
 	clients := p.clients
 	p.clients = nil
-	if p.closed != nil {
-		close(p.closed)
-		p.closed = nil
-	}
 	p.mu.Unlock()
 	for _, e := range clients {
 		e.client.Close()
 	}
-	p.retired.Wait()
+	p.retiring.close()
 }
