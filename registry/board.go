@@ -11,42 +11,49 @@ import (
 // board keeps the lists of services in memory and hands each change to those who watch. The registries that need no
 // server are built on it. Its zero value is an empty board that knows everything: a service without a list has no nodes.
 type board struct {
+	outlets Feeds
+
 	mu      sync.Mutex
-	unknown bool                               // guarded by mu: nothing is known yet, so nobody is told anything
-	lists   map[serviceKey][]Node              // guarded by mu
-	feeds   map[serviceKey]map[*Feed]time.Time // guarded by mu; the value is when its list was last changed or confirmed
-	wg      sync.WaitGroup                     // the feeds' goroutines
+	unknown bool                      // guarded by mu: nothing is known yet, so nobody is told anything
+	lists   map[serviceKey]packed     // guarded by mu
+	feeds   map[serviceKey][]watching // guarded by mu
 }
 
-// watch adds a receiver until ctx ends.
-func (b *board) watch(ctx context.Context, s Service, update func([]Node)) error {
-	if err := s.check(update); err != nil {
-		return err
-	}
-	f, k := NewFeed(s, update), s.key()
+// watching is one watch.
+type watching struct {
+	feed *Feed
+	told time.Time // when the list was last changed or confirmed; zero if it never was
+}
+
+// watch adds a receiver, of a service that was checked, until ctx ends. left, which may be nil, is called after that.
+func (b *board) watch(ctx context.Context, s Service, update func(packed), left func()) {
+	k := s.key()
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.feeds == nil {
-		b.feeds = make(map[serviceKey]map[*Feed]time.Time)
+		b.feeds = make(map[serviceKey][]watching)
 	}
-	if b.feeds[k] == nil {
-		b.feeds[k] = make(map[*Feed]time.Time)
-	}
-	b.feeds[k][f] = time.Time{}
-	if !b.unknown {
-		b.feeds[k][f] = time.Now()
-		f.Put(b.lists[k])
-	}
-	b.mu.Unlock()
-	b.wg.Go(func() { // ends with ctx
-		f.Run(ctx)
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		delete(b.feeds[k], f)
-		if len(b.feeds[k]) == 0 {
-			delete(b.feeds, k)
+	var w watching
+	w.feed = b.outlets.watch(ctx, s, update, func() {
+		b.leave(k, w.feed)
+		if left != nil {
+			left()
 		}
 	})
-	return nil
+	if !b.unknown {
+		w.tell(b.lists[k])
+	}
+	b.feeds[k] = append(b.feeds[k], w)
+}
+
+// leave ends a watch.
+func (b *board) leave(k serviceKey, f *Feed) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.feeds[k] = slices.DeleteFunc(b.feeds[k], func(w watching) bool { return w.feed == f })
+	if len(b.feeds[k]) == 0 {
+		delete(b.feeds, k)
+	}
 }
 
 // set replaces the list of one service.
@@ -54,25 +61,30 @@ func (b *board) set(k serviceKey, nodes []Node) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.lists == nil {
-		b.lists = make(map[serviceKey][]Node)
+		b.lists = make(map[serviceKey]packed)
 	}
 	if len(nodes) == 0 {
 		delete(b.lists, k)
 	} else {
-		b.lists[k] = sortNodes(nodes)
+		b.lists[k] = pack(sortNodes(nodes))
 	}
 	b.tell(k)
 }
 
-// replace replaces the lists of all services; from then on the board knows everything.
+// replace replaces the lists of all services; from then on the board knows everything. Of a list that says what it said
+// before the old one is kept, which costs those who have it nothing.
 func (b *board) replace(lists map[serviceKey][]Node) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.unknown = false
-	b.lists = lists
-	for _, nodes := range lists {
-		sortNodes(nodes)
+	next := make(map[serviceKey]packed, len(lists))
+	for k, nodes := range lists {
+		old, ok := b.lists[k]
+		if sortNodes(nodes); !ok || !old.holds(nodes) {
+			old = pack(nodes)
+		}
+		next[k] = old
 	}
+	b.unknown, b.lists = false, next
 	for k := range b.feeds {
 		b.tell(k)
 	}
@@ -80,10 +92,15 @@ func (b *board) replace(lists map[serviceKey][]Node) {
 
 // tell hands the list of k to all who watch it. The caller holds mu; Put does not block.
 func (b *board) tell(k serviceKey) {
-	for f := range b.feeds[k] {
-		b.feeds[k][f] = time.Now()
-		f.Put(b.lists[k])
+	for i := range b.feeds[k] {
+		b.feeds[k][i].tell(b.lists[k])
 	}
+}
+
+// tell hands on a list that is known from now on.
+func (w *watching) tell(l packed) {
+	w.told = time.Now()
+	w.feed.put(l)
 }
 
 // watches tells what every receiver was given.
@@ -92,8 +109,8 @@ func (b *board) watches() []WatchState {
 	defer b.mu.Unlock()
 	var states []WatchState
 	for k, feeds := range b.feeds {
-		for f, at := range feeds {
-			states = append(states, WatchState{Group: k.group, Path: k.path, Nodes: f.Len(), Updated: at})
+		for _, w := range feeds {
+			states = append(states, WatchState{Group: k.group, Path: k.path, Nodes: w.feed.Len(), Updated: w.told})
 		}
 	}
 	return states

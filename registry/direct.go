@@ -23,6 +23,7 @@ type DirectOptions struct {
 type Direct struct {
 	o     DirectOptions
 	nodes []Node // host and port only
+	feeds Feeds
 }
 
 var (
@@ -87,9 +88,7 @@ func (d *Direct) Watch(ctx context.Context, s Service, update func([]Node)) erro
 			nodes[i].Protocol = "motan2"
 		}
 	}
-	f := NewFeed(Service{}, update) // the configuration is right about what its addresses serve
-	f.Put(nodes)
-	go f.Run(ctx) // ends with ctx
+	d.feeds.Watch(ctx, Service{}, update, nil).Put(nodes) // no service: the configuration is right about what its addresses serve
 	return nil
 }
 

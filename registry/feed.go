@@ -3,75 +3,76 @@ package registry
 import (
 	"context"
 	"maps"
-	"slices"
-	"sync"
 )
 
 // Feed hands the lists of one watch to its receiver: one at a time, the latest only, and only those that differ from the
-// one before. Every kind of registry uses it, so that a slow receiver delays nobody but itself.
+// one before. It is made by Feeds.Watch and ends with its context, or by NewFeed.
 type Feed struct {
+	feeds   *Feeds
+	ctx     context.Context // ends the feed
 	service Service
-	update  func([]Node)
-	wake    chan struct{} // holds one token while there is something new
+	update  func(packed)
 
-	mu    sync.Mutex
-	next  []Node // guarded by mu: what Run hands over next
-	count int    // guarded by mu: the length of the list that was handed over last
+	// Guarded by Feeds.mu:
+	next   packed // what is handed over next
+	last   packed // what was handed over last
+	fresh  bool   // next is new
+	queued bool   // it has its place in the queue, or its turn
+	given  bool   // something was handed over, if only an empty list
 }
 
-// NewFeed returns a feed for who looks for s. It does nothing until Run is called.
+// NewFeed returns a feed of its own for who looks for s, which hands nothing over until Run is called.
 func NewFeed(s Service, update func([]Node)) *Feed {
-	return &Feed{service: s, update: update, wake: make(chan struct{}, 1)}
+	return &Feed{feeds: new(Feeds), service: s, update: unpacking(update), queued: true}
+}
+
+// Run calls the receiver of a feed that NewFeed made until ctx ends. It is called once, on a goroutine of its own.
+func (f *Feed) Run(ctx context.Context) {
+	f.feeds.mu.Lock()
+	f.ctx, f.queued = ctx, false
+	if f.fresh {
+		f.feeds.queueUp(f)
+	}
+	f.feeds.mu.Unlock()
+	<-ctx.Done()
+	f.feeds.Close()
 }
 
 // Put replaces the list. Nodes that the service does not accept are left out. It never blocks; nodes is not kept.
-func (f *Feed) Put(nodes []Node) {
-	accepted := make([]Node, 0, len(nodes))
-	for _, n := range nodes {
-		if f.service.Accepts(n) {
-			accepted = append(accepted, n)
-		}
+func (f *Feed) Put(nodes []Node) { f.put(pack(nodes)) }
+
+// put is Put for a list that is packed already.
+func (f *Feed) put(l packed) {
+	l = l.accepted(f.service)
+	f.feeds.mu.Lock()
+	defer f.feeds.mu.Unlock()
+	if f.given && !f.fresh && f.last.equal(l) {
+		return
 	}
-	f.mu.Lock()
-	f.next = accepted
-	f.mu.Unlock()
-	select {
-	case f.wake <- struct{}{}:
-	default: // Run was told already and takes the newest list
-	}
+	f.next, f.fresh = l, true
+	f.feeds.queueUp(f)
 }
 
 // Len returns the length of the list that was handed over last.
 func (f *Feed) Len() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.count
+	f.feeds.mu.Lock()
+	defer f.feeds.mu.Unlock()
+	return len(f.last)
 }
 
-// Run calls the receiver until ctx ends. It is called once, on a goroutine of its own.
-func (f *Feed) Run(ctx context.Context) {
-	var last []Node
-	first := true
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-f.wake:
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		f.mu.Lock()
-		nodes := f.next
-		f.mu.Unlock()
-		if !first && slices.EqualFunc(last, nodes, sameNode) {
-			continue
-		}
-		first, last = false, nodes
-		f.mu.Lock()
-		f.count = len(nodes)
-		f.mu.Unlock()
-		f.update(slices.Clone(nodes)) // the receiver keeps its slice; last stays ours
+// turn hands over what there is. It is called without Feeds.mu, by one goroutine at a time.
+func (f *Feed) turn() {
+	f.feeds.mu.Lock()
+	l, news := f.next, f.fresh && !(f.given && f.last.equal(f.next))
+	f.next, f.fresh = nil, false
+	if news && f.ctx.Err() == nil {
+		f.last, f.given = l, true
+	} else {
+		news = false
+	}
+	f.feeds.mu.Unlock()
+	if news {
+		f.update(l)
 	}
 }
 

@@ -82,13 +82,24 @@ func NewFile(o FileOptions) (*File, error) {
 
 // Watch implements Registry. Nothing is told until the file was read without a mistake for the first time.
 func (f *File) Watch(ctx context.Context, s Service, update func([]Node)) error {
-	if err := f.board.watch(ctx, s, update); err != nil {
+	if err := s.check(update); err != nil {
 		return err
 	}
+	f.watchPacked(ctx, s, unpacking(update))
+	return nil
+}
+
+// watchPacked is Watch for a receiver that takes lists as they are kept, of a service that was checked.
+func (f *File) watchPacked(ctx context.Context, s Service, update func(packed)) {
+	f.enter()
+	f.board.watch(ctx, s, update, f.leave)
+}
+
+// enter starts the goroutine with the first watch.
+func (f *File) enter() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.users++
-	context.AfterFunc(ctx, f.leave)
 	if f.cancel == nil {
 		run, cancel := context.WithCancel(context.Background())
 		before, stopped := f.stopped, make(chan struct{})
@@ -101,7 +112,6 @@ func (f *File) Watch(ctx context.Context, s Service, update func([]Node)) error 
 			f.run(run)
 		}()
 	}
-	return nil
 }
 
 // leave ends the goroutine with the last watch.

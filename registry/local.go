@@ -12,7 +12,7 @@ const maxLocalNodes = 10000
 
 // Local is the registry protocol "local": what is announced in this process, or put in by the management port for
 // programs on this host, is seen by watchers in this process at once. It is for hosts without a registry server. Its
-// zero value is ready. It keeps no goroutine except one for each watch.
+// zero value is ready. It keeps no goroutine while nothing changes.
 type Local struct {
 	board board
 
@@ -38,12 +38,21 @@ var (
 
 // Watch implements Registry. A service that nobody announced has an empty list.
 func (l *Local) Watch(ctx context.Context, s Service, update func([]Node)) error {
+	if err := s.check(update); err != nil {
+		return err
+	}
+	return l.watchPacked(ctx, s, unpacking(update))
+}
+
+// watchPacked is Watch for a receiver that takes lists as they are kept, of a service that was checked.
+func (l *Local) watchPacked(ctx context.Context, s Service, update func(packed)) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		return ErrClosed
 	}
-	return l.board.watch(ctx, s, update)
+	l.board.watch(ctx, s, update, nil)
+	return nil
 }
 
 // Announce implements Registry.

@@ -121,7 +121,9 @@ func TestFeed(t *testing.T) {
 		var mu sync.Mutex
 		var got []int
 		inside := false
-		f := NewFeed(Service{}, func(nodes []Node) {
+		var feeds Feeds
+		ctx, cancel := context.WithCancel(t.Context())
+		f := feeds.Watch(ctx, Service{}, func(nodes []Node) {
 			mu.Lock()
 			if inside {
 				t.Error("two updates at once")
@@ -133,9 +135,7 @@ func TestFeed(t *testing.T) {
 			inside = false
 			got = append(got, len(nodes))
 			mu.Unlock()
-		})
-		ctx, cancel := context.WithCancel(t.Context())
-		go f.Run(ctx)
+		}, nil)
 		list := make([]Node, 9)
 		for i := range list {
 			f.Put(list[:i+1])

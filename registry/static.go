@@ -41,7 +41,11 @@ func available(nodes []Node) []Node {
 
 // Watch implements Registry. A service that was never Set has an empty list.
 func (r *Static) Watch(ctx context.Context, s Service, update func([]Node)) error {
-	return r.board.watch(ctx, s, update)
+	if err := s.check(update); err != nil {
+		return err
+	}
+	r.board.watch(ctx, s, unpacking(update), nil)
+	return nil
 }
 
 // Announce implements Registry: n is listed by Announced until ctx ends, and handed to nobody.
