@@ -42,6 +42,7 @@ func (r *Registry) shut() {
 		}
 	}
 	r.mu.Unlock()
+	r.feeds.Close()
 	if !started {
 		return
 	}

@@ -29,8 +29,9 @@ type Registry struct {
 
 	wake     chan struct{}        // holds a token when there is something to look at
 	finished chan func(time.Time) // what jobs leave to be done
+	feeds    registry.Feeds       // of all watches; end with Close
 	wg       sync.WaitGroup       // all goroutines of ours
-	ctx      context.Context      // ends the goroutine that reconciles, and the feeds
+	ctx      context.Context      // ends the goroutine that reconciles
 	cancel   context.CancelFunc
 	stopped  chan struct{} // closed when the goroutine that reconciles has ended
 	gone     chan struct{} // closed when Close is done
@@ -125,16 +126,9 @@ func (r *Registry) Watch(ctx context.Context, s registry.Service, update func([]
 		r.lookouts[dir] = o
 		r.showClient(p, s)
 	}
-	f := registry.NewFeed(s, update)
+	var f *registry.Feed
+	f = r.feeds.Watch(ctx, s, update, func() { r.leave(o, f) }) // which waits for mu
 	o.add(f)
-	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(r.ctx, cancel)
-	r.wg.Go(func() { // ends with the caller's ctx or with Close
-		defer stop()
-		defer cancel()
-		f.Run(ctx)
-		r.leave(o, f)
-	})
 	poke(r.wake)
 	return nil
 }
