@@ -16,27 +16,50 @@ import (
 // profileTime is how long CPU profiles take at least.
 const profileTime = 5 * time.Second
 
-// profile puts the first contender, which is motand, under load once more and fetches the CPU profiles of its processes:
-// ID.pprof, and the 25 functions that cost most as text, by themselves (ID.flat.txt) and with what they call
-// (ID.cum.txt). It does nothing when no folder was given.
+// profile puts each contender that has CPU profiles, which are those that are motand, under load once more and fetches the
+// profiles of its processes: ID.pprof, and the 25 functions that cost most as text, by themselves (ID.flat.txt) and with
+// what they call (ID.cum.txt). Where there are several, their numbers are added: ID-2.pprof. It does nothing when no
+// folder was given.
 func (r *race) profile(ctx context.Context, field []*runner) error {
 	dir := r.bench.o.profiles
-	if dir == "" || len(field) == 0 || field[0].name != motand || field[0].report.Failed != "" {
+	if dir == "" {
 		return nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("folder of profiles: %w", err)
 	}
-	x, d := field[0], max(profileTime, r.bench.o.duration)
-	errs := make([]error, len(x.management))
+	n := 0
+	for _, x := range field {
+		if x.report.Failed != "" {
+			continue
+		}
+		var names []string
+		for range x.management {
+			n++
+			name := r.scenario.id
+			if n > 1 {
+				name = fmt.Sprintf("%s-%d", name, n)
+			}
+			names = append(names, filepath.Join(dir, name))
+		}
+		if err := r.profileOne(ctx, x, names); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// profileOne is profile for one contender, with the names of its processes' profiles.
+func (r *race) profileOne(ctx context.Context, x *runner, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	d := max(profileTime, r.bench.o.duration)
+	errs := make([]error, len(names))
 	var wait sync.WaitGroup
 	for i, addr := range x.management {
 		wait.Go(func() { // ends with the answer, or a little after its time
-			name := r.scenario.id
-			if i > 0 || len(x.management) > 1 {
-				name = fmt.Sprintf("%s-%d", name, i+1)
-			}
-			errs[i] = fetchProfile(ctx, addr, filepath.Join(dir, name), d)
+			errs[i] = fetchProfile(ctx, addr, names[i], d)
 		})
 	}
 	_, err := r.scenario.load(ctx, r.site, x.subject, d+d/10)
