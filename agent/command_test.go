@@ -146,8 +146,8 @@ func TestCheckPrints(t *testing.T) {
 		t.Errorf("got the warnings %q, want the filter with its place", warnings)
 	}
 	// What run would warn of is told as well, and nothing twice.
-	_, warnings, err = run(directYAML + "motan-refer:\n  r: {path: svc, group: g, registry: direct, loadbalance: wrr, filter: nowhere}\n")
-	for _, want := range []string{"motan.yaml:4:", "warning: load balance is not known here, nodes take turns refer=r loadbalance=wrr\n"} {
+	_, warnings, err = run(directYAML + "motan-refer:\n  r: {path: svc, group: g, registry: direct, mixGroups: other, filter: nowhere}\n")
+	for _, want := range []string{"motan.yaml:4:", "warning: nodes of mixGroups are not merged in, calls go to the group alone refer=r group=g\n"} {
 		if err != nil || strings.Count(warnings, "\n") != 2 || !strings.Contains(warnings, want) {
 			t.Errorf("got %v and %q, want two lines and %q", err, warnings, want)
 		}

@@ -113,6 +113,8 @@ func (a *Agent) upstreamFigures() []metrics.Figure {
 			})
 			return float64(n)
 		}),
+		a.leftOut("motand_endpoints_left_out", "Endpoints that are left out for a while because calls to them failed; services without any are not listed.", false),
+		a.leftOut("motand_endpoints_left_out_total", "How often an endpoint was left out, by service.", true),
 		gauge("motand_upstream_in_flight", "Calls that wait for a provider's reply.", func() float64 {
 			n := 0
 			a.compiler.pool.Each(func(c *motan.Client) { n += c.InFlight() })
@@ -121,6 +123,26 @@ func (a *Agent) upstreamFigures() []metrics.Figure {
 		gauge("motand_upstream_late_replies", "Replies that came after their call had been given up, on connections of the moment.", sum(func(s *motan.ConnStats) int64 { return s.Late.Load() })),
 		gauge("motand_upstream_dial_failures", "Dials that failed, on addresses of the moment.", sum(func(s *motan.ConnStats) int64 { return s.Failures.Load() })),
 	}
+}
+
+// leftOut is a figure of the services that have, or had, endpoints left out.
+func (a *Agent) leftOut(name, help string, ever bool) metrics.Figure {
+	return metrics.Figure{Name: name, Help: help, Labels: []string{"group", "service"}, Counter: ever, Read: func(emit func(float64, ...string)) {
+		type service struct{ group, path string }
+		sums := make(map[service]int64)
+		for _, x := range a.snapshot.all { // one for each version as well
+			now, total := x.cluster.Out()
+			if !ever {
+				total = int64(now)
+			}
+			if total > 0 {
+				sums[service{x.refer.Group, x.refer.Path}] += total
+			}
+		}
+		for s, n := range sums {
+			emit(float64(n), s.group, s.path)
+		}
+	}}
 }
 
 func (a *Agent) registryFigures() []metrics.Figure {

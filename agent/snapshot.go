@@ -108,9 +108,9 @@ func (k *compiler) registry(c *conf.Config, r *conf.Registry) (registry.Registry
 }
 
 func (k *compiler) refer(s *snapshot, r *conf.Refer) error {
-	balance, ok := cluster.NewBalance(r.LoadBalance)
-	if !ok {
-		k.log.Warn("agent: load balance is not known here, nodes take turns", "refer", r.ID, "loadbalance", r.LoadBalance, "at", r.At("loadbalance"))
+	balance, ok := cluster.NewBalance(r.LoadBalance, cluster.HashSettings{Parts: r.HashParts, Load: r.HashLoad, Replicas: r.HashReplicas})
+	if !ok { // a program of one's own may know further names
+		return fmt.Errorf("%s: refer %s: loadbalance %q is not one of %s", r.At("loadbalance"), r.ID, r.LoadBalance, strings.Join(cluster.Balances(), ", "))
 	}
 	outer, inner, err := k.chains(&r.Entry, filters.ClientAgent)
 	if err != nil {
@@ -124,6 +124,7 @@ func (k *compiler) refer(s *snapshot, r *conf.Refer) error {
 		Service: r.Path, Group: r.Group, Version: r.Version, Application: r.Application,
 		Timeouts: cluster.Timeouts{Request: r.RequestTimeout, Min: r.MinRequestTimeout, Max: r.MaxRequestTimeout},
 		Retries:  r.Retries, Methods: methods(&r.Entry), Balance: balance,
+		Health:      cluster.Health{Failures: r.ErrorCountThreshold, Pause: r.KeepaliveInterval},
 		Connections: r.ClientConnections, MaxContentLength: r.MaxContentLength, ConnectTimeout: r.ConnectTimeout,
 		GzipOver: r.MingzSize, Pool: k.pool, Attempts: inner,
 	})

@@ -33,6 +33,6 @@ type Known struct {
 	Providers      []string // http, httpx, cgi, motan2, motan
 	Filters        []string // motan-go's nine; others are warned of
 	HAStrategies   []string // failover, backupRequest
-	LoadBalances   []string // random, roundrobin, wrr, consistentHashKey
+	LoadBalances   []string // random, roundrobin, wrr, consistentHashKey, leastActive, p2c
 	Serializations []string // simple, breeze, hessian2, protobuf, grpc-pb, grpc-pb-json, fastjson
 }

@@ -10,10 +10,15 @@ import (
 type Refer struct {
 	Entry
 	HAStrategy    string   // failover (default) or backupRequest
-	LoadBalance   string   // random (default), roundrobin, wrr, consistentHashKey
+	LoadBalance   string   // random (default), roundrobin, wrr, consistentHashKey, leastActive, p2c
 	MixGroups     []string // further groups that are merged into this one
 	WeightRefresh time.Duration
 	Backup        BackupRequest
+
+	// Of loadbalance consistentHashKey; zero where not written.
+	HashParts    int     // consistentHashKey.partSize
+	HashLoad     float64 // consistentHashKey.load
+	HashReplicas int     // consistentHashKey.replica
 }
 
 // readRefers reads motan-refer with what it inherits from motan-basicRefer.
@@ -46,6 +51,9 @@ func (c *checker) referOf(section string, e entry) Refer {
 		MixGroups:     v.list("mixGroups"),
 		WeightRefresh: v.duration("weightRefreshPeriodSecond"),
 		Backup:        c.methodOf(v, path, "").Backup,
+		HashParts:     v.int("consistentHashKey.partSize"),
+		HashLoad:      v.float("consistentHashKey.load"),
+		HashReplicas:  v.int("consistentHashKey.replica"),
 	}
 	c.oneOf(e, path, "protocol", "protocol", c.known.Protocols)
 	switch r.Protocol {

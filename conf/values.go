@@ -64,6 +64,11 @@ func (v values) int(key string) int {
 	return n
 }
 
+func (v values) float(key string) float64 {
+	x, _ := strconv.ParseFloat(v.text(key), 64)
+	return x
+}
+
 // duration reads a key whose unit in the table is ms or s.
 func (v values) duration(key string) time.Duration {
 	if k, _ := lookup(v.section, baseKey(key)); k.Unit == "s" {

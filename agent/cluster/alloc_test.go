@@ -20,7 +20,11 @@ func TestHandleAllocs(t *testing.T) {
 		pairs    []string
 	}{
 		{"plain", cluster.Settings{}, nil},
-		{"round robin", cluster.Settings{Balance: &cluster.RoundRobin{}}, nil},
+		{"round robin", cluster.Settings{Balance: cluster.RoundRobin{}}, nil},
+		{"weights", cluster.Settings{Balance: cluster.WeightedRoundRobin{}}, nil},
+		{"hash", cluster.Settings{Balance: &cluster.ConsistentHash{}}, []string{"consistentHashKey", "user-17"}},
+		{"least active", cluster.Settings{Balance: cluster.LeastActive{}}, nil},
+		{"two choices", cluster.Settings{Balance: cluster.P2C{}}, nil},
 		{"method of its own", cluster.Settings{Methods: methods}, []string{"M_tmo", "500"}},
 		{"other group and version", cluster.Settings{Version: "2.0"}, []string{"M_g", "other"}},
 		{"provider here", cluster.Settings{Local: true}, []string{"M_g", "other"}},

@@ -7,32 +7,70 @@ import (
 	"github.com/motand/motand/motan"
 )
 
-// Balance chooses the endpoint that an attempt begins its search with: an index below n,
-// which is at least 1. It is called by many goroutines at once.
+// Balance decides how the calls of a cluster are spread over its endpoints.
 type Balance interface {
-	Pick(c *motan.Call, n int) int
+	// Over returns the choice among endpoints, which are at least one and are not changed while the choice is in use. It is
+	// called once for each list.
+	Over(endpoints []Endpoint) Choice
 }
 
-// RoundRobin takes turns.
-type RoundRobin struct{ turn atomic.Uint32 }
+// Choice is a balance over one list of endpoints. It is used by many goroutines at once.
+type Choice interface {
+	// Pick returns the index of the endpoint that an attempt of c should go to. How often the same attempt was told one that
+	// cannot be used now is try: 0 at first.
+	Pick(c *motan.Call, try int) int
+}
 
-// Pick returns the next index.
-func (b *RoundRobin) Pick(_ *motan.Call, n int) int { return int(b.turn.Add(1) % uint32(n)) }
+// Balances are those that the key loadbalance names.
+func Balances() []string {
+	return []string{"random", "roundrobin", "wrr", "consistentHashKey", "leastActive", "p2c"}
+}
 
-// Random leaves it to chance, so that many agents do not walk in step.
-type Random struct{}
-
-// Pick returns any index.
-func (Random) Pick(_ *motan.Call, n int) int { return rand.IntN(n) }
-
-// NewBalance returns the balance of that name, as the key loadbalance has it; ok is false for
-// a name that is not known, for which RoundRobin stands in.
-func NewBalance(name string) (b Balance, ok bool) {
+// NewBalance returns the balance of that name, of which the empty one is random; hash says how one by hash is built. Ok is
+// false for a name that is not known.
+func NewBalance(name string, hash HashSettings) (b Balance, ok bool) {
 	switch name {
 	case "", "random":
 		return Random{}, true
 	case "roundrobin":
-		return &RoundRobin{}, true
+		return RoundRobin{}, true
+	case "wrr":
+		return WeightedRoundRobin{}, true
+	case "consistentHashKey":
+		return &ConsistentHash{Settings: hash}, true
+	case "leastActive", "activeWeight":
+		return LeastActive{}, true
+	case "p2c":
+		return P2C{}, true
 	}
-	return &RoundRobin{}, false
+	return nil, false
 }
+
+// RoundRobin takes turns.
+type RoundRobin struct{}
+
+// Over implements Balance. The turns begin anywhere, so that many agents do not walk in step.
+func (RoundRobin) Over(endpoints []Endpoint) Choice {
+	t := &turns{n: uint32(len(endpoints))}
+	t.turn.Store(rand.Uint32N(t.n))
+	return t
+}
+
+type turns struct {
+	n    uint32
+	turn atomic.Uint32
+}
+
+// Pick implements Choice.
+func (t *turns) Pick(*motan.Call, int) int { return int(t.turn.Add(1) % t.n) }
+
+// Random leaves it to chance.
+type Random struct{}
+
+// Over implements Balance.
+func (Random) Over(endpoints []Endpoint) Choice { return chance(len(endpoints)) }
+
+type chance int
+
+// Pick implements Choice.
+func (n chance) Pick(*motan.Call, int) int { return rand.IntN(int(n)) }

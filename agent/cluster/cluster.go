@@ -9,7 +9,6 @@
 package cluster
 
 import (
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,7 +34,8 @@ type Settings struct {
 	Timeouts Timeouts
 	Retries  int // further attempts when one has failed that may have been executed; all before it count
 	Methods  map[string]Method
-	Balance  Balance // nil means Random
+	Balance  Balance // nil means Random; not shared with another cluster
+	Health   Health
 
 	Connections      int // to each node
 	MaxContentLength int
@@ -63,14 +63,20 @@ type Method struct {
 type Cluster struct {
 	settings Settings
 	attempt  motan.Handler // the filters around each attempt, then Call.Target
+	measured bool          // the balance needs latencies and calls in flight
 	picker   atomic.Pointer[picker]
+	ward     ward
 
-	mu   sync.Mutex // one update at a time
-	gone bool       // guarded by mu
+	mu     sync.Mutex     // one update at a time
+	gone   bool           // guarded by mu
+	shares map[string]int // guarded by mu; see Share
 }
 
 // picker is the endpoints to choose from. It is never changed: an update makes another one.
-type picker struct{ endpoints []Endpoint }
+type picker struct {
+	endpoints []Endpoint
+	choice    Choice // nil without endpoints
+}
 
 var (
 	_ motan.Handler  = (*Cluster)(nil)
@@ -82,7 +88,7 @@ func New(s Settings) *Cluster {
 	if s.Balance == nil {
 		s.Balance = Random{}
 	}
-	k := &Cluster{settings: s}
+	k := &Cluster{settings: s, measured: measured(s.Balance)}
 	k.attempt = motan.NewChain(motan.HandlerFunc(func(c *motan.Call) { c.Target.Handle(c) }), s.Attempts...)
 	k.picker.Store(&picker{})
 	return k
@@ -94,6 +100,7 @@ func New(s Settings) *Cluster {
 func (k *Cluster) Update(nodes []registry.Node) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.order(nodes)
 	if !k.gone && !k.picker.Load().is(nodes) {
 		k.replace(nodes)
 	}
@@ -112,9 +119,16 @@ func (p *picker) is(nodes []registry.Node) bool {
 	return true
 }
 
-// replace puts a new picker in the place of the old one. Caller holds mu.
+// replace makes endpoints of nodes and puts them in the place of the old ones. Caller holds mu.
 func (k *Cluster) replace(nodes []registry.Node) {
-	next := &picker{endpoints: make([]Endpoint, 0, len(nodes))}
+	old := k.picker.Load().endpoints
+	known := make(map[*motan.Client]*vitals)
+	for i := range old {
+		if v := old[i].vitals.Load(); v != nil {
+			known[old[i].client] = v
+		}
+	}
+	endpoints := make([]Endpoint, 0, len(nodes))
 	seen := make(map[*motan.Client]struct{}, len(nodes))
 	var space [64]byte
 	var said *Node
@@ -129,12 +143,31 @@ func (k *Cluster) replace(nodes []registry.Node) {
 		if said == nil || !said.is(n) {
 			said = &Node{Group: n.Group, Params: n.Params}
 		}
-		next.endpoints = append(next.endpoints, Endpoint{Node: said, client: client})
+		endpoints = endpoints[:len(endpoints)+1]
+		e := &endpoints[len(endpoints)-1]
+		e.Node, e.client = said, client
+		e.vitals.Store(known[client])
 	}
-	old := k.picker.Swap(next)
-	for i := range old.endpoints { // after the new ones have counted themselves as users
-		k.settings.Pool.Put(k.key(old.endpoints[i].Addr()))
+	k.install(endpoints)
+	for i := range old { // after the new ones have counted themselves as users
+		k.settings.Pool.Put(k.key(old[i].Addr()))
 	}
+}
+
+// install has calls choose among endpoints. Caller holds mu.
+func (k *Cluster) install(endpoints []Endpoint) {
+	p := &picker{endpoints: endpoints}
+	if len(endpoints) > 0 {
+		p.choice = k.choiceOver(endpoints)
+	}
+	out := int32(0)
+	for i := range endpoints {
+		if v := endpoints[i].vitals.Load(); v != nil && v.until.Load() != 0 {
+			out++
+		}
+	}
+	k.ward.out.Store(out)
+	k.picker.Store(p)
 }
 
 // key is under what the pool has the connections to addr.
@@ -216,48 +249,66 @@ func (k *Cluster) timeout(c *motan.Call) time.Duration {
 // try makes attempt n, the first being 1. It is counted here and not by who sends: a filter may
 // end an attempt before.
 func (k *Cluster) try(c *motan.Call, n int) {
-	endpoints := k.picker.Load().endpoints
-	if len(endpoints) == 0 {
+	p := k.picker.Load()
+	if len(p.endpoints) == 0 {
 		c.Fail(motan.Errorf(motan.KindNoEndpoint, motan.CodeNoEndpoints, "No refers for request, service: %s, group: %s", k.settings.Service, k.settings.Group))
 		return
 	}
-	e := k.choose(c, endpoints, n)
-	c.Endpoint, c.Target = e.Addr(), e
 	c.AttemptStart = c.Now()
+	e := p.choose(c, n)
+	c.Endpoint, c.Target = e.Addr(), e
 	if !k.settings.Local {
 		c.Group = e.Node.Group
 		c.Request.Set("M_g", e.Node.Group)
+	}
+	if k.measured {
+		e.remember().inFlight.Add(1)
 	}
 	c.Push(k, n)
 	k.attempt.Handle(c)
 }
 
-// choose returns the node for attempt n. The first goes where the balance says; where it
-// says a node that is down it is asked again, so that the neighbours of that node do not get
-// its share. Further attempts go on in order from the last one, so that no node is tried twice
-// before all were. Down nodes are taken when there is no other: the call tells why they are down.
-func (k *Cluster) choose(c *motan.Call, endpoints []Endpoint, n int) *Endpoint {
+// choose returns the endpoint for attempt n. The first goes where the balance says; where it
+// says one that cannot be used it is asked again, so that the neighbours of that endpoint do not get
+// its share. Further attempts go on in order from the last one, so that no endpoint is tried twice
+// before all were. Where there is no other, one is taken that is left out, or else one that is
+// down: the call tells why it is.
+func (p *picker) choose(c *motan.Call, n int) *Endpoint {
+	all, now := p.endpoints, c.AttemptStart
+	if len(all) == 1 {
+		return &all[0]
+	}
 	from := 0
 	if n > 1 {
-		from = 1 + slices.IndexFunc(endpoints, func(e Endpoint) bool { return e.Addr() == c.Endpoint })
+		for i := range all {
+			if all[i].Addr() == c.Endpoint {
+				from = i + 1
+			}
+		}
 	} else {
-		for range picks {
-			from = k.settings.Balance.Pick(c, len(endpoints))
-			if e := &endpoints[from]; e.Usable() {
+		for try := range picks {
+			from = p.choice.Pick(c, try)
+			if e := &all[from]; e.admit(now) {
 				return e
 			}
 		}
 	}
-	for i := range endpoints {
-		if e := &endpoints[(from+i)%len(endpoints)]; e.Usable() {
+	for i := range all {
+		if e := &all[(from+i)%len(all)]; e.admit(now) {
 			return e
 		}
 	}
-	return &endpoints[from%len(endpoints)]
+	for i := range all {
+		if e := &all[(from+i)%len(all)]; e.Usable() {
+			return e
+		}
+	}
+	return &all[from%len(all)]
 }
 
 // Return ends the call, or tries again where that is safe and there is time.
 func (k *Cluster) Return(c *motan.Call, n int) bool {
+	k.learn(c)
 	if k.again(c, n) {
 		c.Retry()
 		k.try(c, n+1)
@@ -270,6 +321,20 @@ func (k *Cluster) Return(c *motan.Call, n int) bool {
 		c.Reply.SetInt("M_pt", (c.Now()-c.Start)/int64(time.Millisecond))
 	}
 	return true
+}
+
+// learn notes what the end of an attempt shows of the endpoint.
+func (k *Cluster) learn(c *motan.Call) {
+	e, ok := c.Target.(*Endpoint)
+	if !ok {
+		return
+	}
+	if k.measured {
+		k.measure(c, e.remember())
+	}
+	if len(k.picker.Load().endpoints) > 1 {
+		k.examine(c, e)
+	}
 }
 
 // again decides whether the outcome of attempt n allows another one: always where nothing was

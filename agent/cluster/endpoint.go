@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"maps"
+	"sync/atomic"
 
 	"github.com/motand/motand/motan"
 	"github.com/motand/motand/registry"
@@ -12,6 +13,7 @@ import (
 type Endpoint struct {
 	Node   *Node
 	client *motan.Client
+	vitals atomic.Pointer[vitals] // nil while nothing is known
 }
 
 // Node is what the registry says of an endpoint beside its address. It is not changed, and shared by

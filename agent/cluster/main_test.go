@@ -99,6 +99,8 @@ func downAddr(t testing.TB) string {
 // first is a balance that always chooses the first node.
 type first struct{}
 
+func (first) Over([]cluster.Endpoint) cluster.Choice { return first{} }
+
 func (first) Pick(*motan.Call, int) int { return 0 }
 
 // answering is a filter that ends each attempt itself, so that no connection is needed, and

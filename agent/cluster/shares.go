@@ -1,0 +1,97 @@
+package cluster
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/motand/motand/motan"
+	"github.com/motand/motand/registry"
+)
+
+// Share has calls shared out between the groups of the nodes in proportion to shares, by group, each at least 1; within a
+// group the balance chooses. A group that has no nodes leaves its share to the others, and one without a share gets calls
+// only where the others cannot take them. Nil makes all nodes one pool again.
+func (k *Cluster) Share(shares map[string]int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.gone || maps.Equal(k.shares, shares) {
+		return
+	}
+	k.shares = maps.Clone(shares)
+	old := k.picker.Load().endpoints
+	indexes := make([]int, len(old))
+	for i := range indexes {
+		indexes[i] = i
+	}
+	slices.SortStableFunc(indexes, func(a, b int) int { return cmp.Compare(old[a].Node.Group, old[b].Node.Group) })
+	next := make([]Endpoint, len(old))
+	for i, from := range indexes {
+		e := &next[i]
+		e.Node, e.client = old[from].Node, old[from].client
+		e.vitals.Store(old[from].vitals.Load())
+	}
+	k.install(next)
+}
+
+// order puts nodes in the order in which endpoints are kept: by group where groups have shares. Caller holds mu.
+func (k *Cluster) order(nodes []registry.Node) {
+	if k.shares != nil {
+		slices.SortStableFunc(nodes, func(a, b registry.Node) int { return strings.Compare(a.Group, b.Group) })
+	}
+}
+
+// choiceOver returns the choice among endpoints, of which there are some, in order. Caller holds mu.
+func (k *Cluster) choiceOver(endpoints []Endpoint) Choice {
+	if k.shares == nil {
+		return k.settings.Balance.Over(endpoints)
+	}
+	var s sharing
+	var weights []int
+	for from := 0; from < len(endpoints); {
+		group, to := endpoints[from].Node.Group, from+1
+		for to < len(endpoints) && endpoints[to].Node.Group == group {
+			to++
+		}
+		if w := k.shares[group]; w > 0 {
+			weights = append(weights, w)
+			s.groups = append(s.groups, span{from, k.settings.Balance.Over(endpoints[from:to:to])})
+		}
+		from = to
+	}
+	switch len(s.groups) {
+	case 0:
+		return k.settings.Balance.Over(endpoints)
+	case 1:
+		return s.groups[0]
+	}
+	round := interleave(weights)
+	if round == nil {
+		for i := range weights {
+			round = append(round, int32(i))
+		}
+	}
+	s.turns = newRing(round)
+	return &s
+}
+
+// sharing is a choice between groups, then within one.
+type sharing struct {
+	turns  *ring
+	groups []span
+}
+
+// Pick implements Choice.
+func (s *sharing) Pick(c *motan.Call, try int) int {
+	return s.groups[s.turns.Pick(c, try)].Pick(c, try)
+}
+
+// span is a choice among the endpoints from from on.
+type span struct {
+	from   int
+	choice Choice
+}
+
+// Pick implements Choice.
+func (s span) Pick(c *motan.Call, try int) int { return s.from + s.choice.Pick(c, try) }
