@@ -21,6 +21,7 @@ type State struct {
 	Sessions  int              // how many sessions there were, the present one included; 0 where there are none
 	Watches   []WatchState     // one for each service watched, sorted by group and path
 	Announced []AnnounceState  // one for each node announced, sorted by group, path and address
+	Commands  []CommandState   // one for each scope whose commands are watched, sorted by group and application
 	Extra     map[string]int64 // counters that only this kind has, by a name fit for a metric; nil when there are none
 }
 
@@ -45,12 +46,15 @@ type AnnounceState struct {
 	LastError string
 }
 
-// Sort puts the watches and announcements of s in their documented order.
+// Sort puts the watches, announcements and commands of s in their documented order.
 func (s *State) Sort() {
 	slices.SortFunc(s.Watches, func(a, b WatchState) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Path, b.Path))
 	})
 	slices.SortFunc(s.Announced, func(a, b AnnounceState) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Addr, b.Addr))
+	})
+	slices.SortFunc(s.Commands, func(a, b CommandState) int {
+		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Application, b.Application))
 	})
 }
