@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -46,14 +47,7 @@ type Server struct {
 // ZOOKEEPER_JAR to use another than Debian's.
 func Start(tb testing.TB) *Server {
 	tb.Helper()
-	java, err := exec.LookPath("java")
-	if err != nil {
-		tb.Skip("skipped: java is not installed; this test needs a real ZooKeeper (Debian: apt-get install zookeeper)")
-	}
-	jar := find(append([]string{os.Getenv("ZOOKEEPER_JAR")}, jars...))
-	if jar == "" {
-		tb.Skip("skipped: no zookeeper.jar; this test needs a real ZooKeeper (Debian: apt-get install zookeeper, or set ZOOKEEPER_JAR)")
-	}
+	java, jar := programs(tb)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatalf("zktest: find a port: %v", err)
@@ -64,6 +58,20 @@ func Start(tb testing.TB) *Server {
 	tb.Cleanup(s.Stop)
 	s.Restart()
 	return s
+}
+
+// programs returns what a server needs, or skips the test.
+func programs(tb testing.TB) (java, jar string) {
+	tb.Helper()
+	java, err := exec.LookPath("java")
+	if err != nil {
+		tb.Skip("skipped: java is not installed; this test needs a real ZooKeeper (Debian: apt-get install zookeeper)")
+	}
+	jar = find(append([]string{os.Getenv("ZOOKEEPER_JAR")}, jars...))
+	if jar == "" {
+		tb.Skip("skipped: no zookeeper.jar; this test needs a real ZooKeeper (Debian: apt-get install zookeeper, or set ZOOKEEPER_JAR)")
+	}
+	return java, jar
 }
 
 // find returns the first path that is a file.
@@ -98,9 +106,16 @@ func (s *Server) config() string { return filepath.Join(s.dir, "zoo.cfg") }
 // answers.
 func (s *Server) Restart() {
 	s.tb.Helper()
+	s.launch()
+	s.awaitAnswer()
+}
+
+// launch is Restart without waiting.
+func (s *Server) launch() {
+	s.tb.Helper()
 	s.Stop()
 	s.out = new(bytes.Buffer)
-	s.cmd = exec.Command(s.java, "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
+	s.cmd = exec.Command(s.java, "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
 		"-Dzookeeper.admin.enableServer=false", "-Dzookeeper.forceSync=no", "-Dzookeeper.preAllocSize=64",
 		"-Djava.io.tmpdir="+s.dir, "-cp", s.jar,
 		"org.apache.zookeeper.server.quorum.QuorumPeerMain", s.config())
@@ -116,12 +131,17 @@ func (s *Server) Restart() {
 		_ = cmd.Wait() // it was killed, or its output says why it ended
 		close(done)
 	}()
+}
+
+// awaitAnswer returns when the server that was launched serves clients.
+func (s *Server) awaitAnswer() {
+	s.tb.Helper()
 	deadline := time.Now().Add(startTimeout)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !s.answers() {
 		select {
-		case <-done:
+		case <-s.done:
 			s.cmd = nil
 			s.tb.Fatalf("zktest: the server ended at once: %s", s.out)
 		case <-tick.C:
@@ -134,18 +154,29 @@ func (s *Server) Restart() {
 }
 
 // answers reports whether the server serves clients.
-func (s *Server) answers() bool {
+func (s *Server) answers() bool { return s.Mode() != "" }
+
+// Mode is what the server says it is: "standalone", "leader" or "follower"; "" while it serves nobody.
+func (s *Server) Mode() string {
+	_, mode, _ := strings.Cut(s.Ask("srvr"), "Mode: ")
+	mode, _, _ = strings.Cut(mode, "\n")
+	return mode
+}
+
+// Ask sends one of the server's commands of four letters, such as "srvr" or "mntr", and returns the answer: "" where none
+// came within two seconds. Answers are cut at 64 KiB.
+func (s *Server) Ask(command string) string {
 	conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
 	if err != nil {
-		return false
+		return ""
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(2 * time.Second))
-	if _, err := conn.Write([]byte("srvr")); err != nil {
-		return false
+	if _, err := conn.Write([]byte(command)); err != nil {
+		return ""
 	}
-	answer, _ := io.ReadAll(io.LimitReader(conn, 4096))
-	return bytes.Contains(answer, []byte("Mode:"))
+	answer, _ := io.ReadAll(io.LimitReader(conn, 64<<10)) // what came before an error is what there is
+	return string(answer)
 }
 
 // Stop kills the server as a crash would; its data stay. It does nothing when the server does not run.
@@ -196,11 +227,17 @@ func (s *Server) signal(sig syscall.Signal) {
 // the test. Its session lasts for 4 s.
 func (s *Server) Client() *zk.Conn {
 	s.tb.Helper()
-	conn, events, err := zk.Connect([]string{s.Addr}, 20*Tick, zk.WithLogInfo(false), zk.WithLogger(silent{}))
+	return connect(s.tb, []string{s.Addr}, 20*Tick)
+}
+
+// connect returns a client of servers until the end of the test.
+func connect(tb testing.TB, servers []string, session time.Duration) *zk.Conn {
+	tb.Helper()
+	conn, events, err := zk.Connect(servers, session, zk.WithLogInfo(false), zk.WithLogger(silent{}))
 	if err != nil {
-		s.tb.Fatalf("zktest: connect: %v", err)
+		tb.Fatalf("zktest: connect: %v", err)
 	}
-	s.tb.Cleanup(func() {
+	tb.Cleanup(func() {
 		conn.Close()
 		for range events { // until the client's goroutines have ended
 		}
