@@ -38,6 +38,7 @@ type Server struct {
 	java string
 	jar  string
 	dir  string
+	jvm  []string      // further flags of the Java machine
 	cmd  *exec.Cmd     // nil while stopped
 	done chan struct{} // closed when cmd has ended
 	out  *bytes.Buffer // what the last process wrote; read it only after done
@@ -46,6 +47,14 @@ type Server struct {
 // Start starts a server that is stopped at the end of the test. The test is skipped where Java or ZooKeeper is missing; set
 // ZOOKEEPER_JAR to use another than Debian's.
 func Start(tb testing.TB) *Server {
+	tb.Helper()
+	s := prepare(tb)
+	s.Restart()
+	return s
+}
+
+// prepare is Start without starting the server.
+func prepare(tb testing.TB) *Server {
 	tb.Helper()
 	java, jar := programs(tb)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -56,7 +65,6 @@ func Start(tb testing.TB) *Server {
 	l.Close()
 	s.configure()
 	tb.Cleanup(s.Stop)
-	s.Restart()
 	return s
 }
 
@@ -99,6 +107,18 @@ func (s *Server) configure() {
 	}
 }
 
+// add writes further lines into the server's configuration.
+func (s *Server) add(format string, values ...any) {
+	s.tb.Helper()
+	text, err := os.ReadFile(s.config())
+	if err == nil {
+		err = os.WriteFile(s.config(), fmt.Appendf(text, format, values...), 0o600)
+	}
+	if err != nil {
+		s.tb.Fatalf("zktest: configure: %v", err)
+	}
+}
+
 func (s *Server) data() string   { return filepath.Join(s.dir, "data") }
 func (s *Server) config() string { return filepath.Join(s.dir, "zoo.cfg") }
 
@@ -115,10 +135,10 @@ func (s *Server) launch() {
 	s.tb.Helper()
 	s.Stop()
 	s.out = new(bytes.Buffer)
-	s.cmd = exec.Command(s.java, "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
+	s.cmd = exec.Command(s.java, append(s.jvm, "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
 		"-Dzookeeper.admin.enableServer=false", "-Dzookeeper.forceSync=no", "-Dzookeeper.preAllocSize=64",
 		"-Djava.io.tmpdir="+s.dir, "-cp", s.jar,
-		"org.apache.zookeeper.server.quorum.QuorumPeerMain", s.config())
+		"org.apache.zookeeper.server.quorum.QuorumPeerMain", s.config())...)
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
 	s.cmd.SysProcAttr = attributes()
 	if err := s.cmd.Start(); err != nil {
