@@ -37,7 +37,7 @@ func TestSpell(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			in := strings.Fields(tt.in)
 			given := slices.Clone(in)
-			if got := strings.Join(spell(command(Default()), in), " "); got != tt.want {
+			if got := strings.Join(spell(rootCommand(Default()), in), " "); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 			if !slices.Equal(in, given) {
@@ -120,7 +120,7 @@ func TestCommandLineAdvice(t *testing.T) {
 	if got, want := advice(errors.New("see motand run --help")), "see motand run --help"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	root := command(Default())
+	root := rootCommand(Default())
 	root.SetArgs([]string{"check", "motand.yaml"})
 	if err := root.Execute(); err == nil || !strings.Contains(err.Error(), `check takes flags only, not "motand.yaml"; a configuration is named with -c`) {
 		t.Errorf("got %v, want the hint at -c", err)
@@ -130,7 +130,7 @@ func TestCommandLineAdvice(t *testing.T) {
 // check prints a summary, and every mistake with its place; warnings are not mistakes.
 func TestCheckPrints(t *testing.T) {
 	run := func(text string) (out, warnings string, err error) {
-		root := command(Default())
+		root := rootCommand(Default())
 		var stdout, stderr bytes.Buffer
 		root.SetOut(&stdout)
 		root.SetErr(&stderr)
@@ -146,8 +146,8 @@ func TestCheckPrints(t *testing.T) {
 		t.Errorf("got the warnings %q, want the filter with its place", warnings)
 	}
 	// What run would warn of is told as well, and nothing twice.
-	_, warnings, err = run(directYAML + "motan-refer:\n  r: {path: svc, group: g, registry: direct, mixGroups: other, filter: nowhere}\n")
-	for _, want := range []string{"motan.yaml:4:", "warning: nodes of mixGroups are not merged in, calls go to the group alone refer=r group=g\n"} {
+	_, warnings, err = run(directYAML + "motan-refer:\n  r: {path: svc, group: g, registry: direct, haStrategy: backupRequest, filter: nowhere}\n")
+	for _, want := range []string{"motan.yaml:4:", "warning: no backup requests are made, calls are tried again as with failover refer=r\n"} {
 		if err != nil || strings.Count(warnings, "\n") != 2 || !strings.Contains(warnings, want) {
 			t.Errorf("got %v and %q, want two lines and %q", err, warnings, want)
 		}

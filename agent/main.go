@@ -31,7 +31,7 @@ func (e *ConfigError) Unwrap() error { return e.Err }
 // Main is the whole program: it runs the command that args (without the program's name) ask
 // for and returns the exit code. A main of one's own calls it with extended tables.
 func Main(args []string, x Extensions) int {
-	root := command(x)
+	root := rootCommand(x)
 	begun := false // set once the command line was understood
 	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
 	root.SetArgs(spell(root, args))
@@ -84,7 +84,7 @@ type exitError struct{ code int }
 
 func (e *exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
-func command(x Extensions) *cobra.Command {
+func rootCommand(x Extensions) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "motand",
 		Short: "The RPC mesh agent of this host",

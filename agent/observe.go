@@ -71,6 +71,7 @@ func (a *Agent) listenerFigures() []metrics.Figure {
 			}
 			return float64(a.compiler.accessLog.Dropped())
 		}),
+		counter("motand_commands_ignored_total", "Commands of registries, or parts of them, that were ignored because they mean nothing.", func() float64 { return float64(a.snapshot.commands.wrong.Load()) }),
 		gauge("motand_uptime_seconds", "Time since the process began to serve.", func() float64 { return time.Since(a.started).Seconds() }),
 	}
 }

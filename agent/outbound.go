@@ -19,11 +19,12 @@ type routes struct {
 
 // route is one refer.
 type route struct {
-	refer   *conf.Refer
-	source  registry.Registry // of the nodes
-	cluster *cluster.Cluster
-	handler motan.Handler // the filters around the call, then cluster
-	heard   atomic.Bool   // something is known about the nodes
+	refer    *conf.Refer
+	source   registry.Registry // of the nodes
+	steering steering          // of the nodes to the cluster
+	cluster  *cluster.Cluster
+	handler  motan.Handler // the filters around the call, then cluster
+	heard    atomic.Bool   // something is known about the nodes
 }
 
 // find returns the route for the request, or why there is none. What the caller has written is

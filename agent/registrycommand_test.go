@@ -51,7 +51,7 @@ func lookInto(t *testing.T, l *library, words ...string) (out, errors string, er
 		return l, nil
 	}
 	x.Registries["closed"] = func(*conf.Registry, RegistryEnv) (registry.Registry, error) { return new(registry.Static), nil }
-	cmd := command(x)
+	cmd := rootCommand(x)
 	var stdout, stderr bytes.Buffer
 	cmd.SetOut(&stdout)
 	cmd.SetErr(&stderr)

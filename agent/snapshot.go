@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,7 @@ type snapshot struct {
 	registries map[string]registry.Registry // by id
 	all        []*route                     // in the order of the configuration
 	services   []*conf.Service
+	commands   *commands
 	ports      []int // that services are exported on, ascending
 	free       []func()
 	cancel     context.CancelFunc
@@ -53,6 +55,7 @@ func (k *compiler) compile(c *conf.Config) (*snapshot, error) {
 		routes:     &routes{byService: make(map[string][]*route), strict: c.Agent.StrictGroup},
 		exports:    &exports{byService: make(map[string][]*export)},
 		registries: make(map[string]registry.Registry),
+		commands:   newCommands(c.Agent.Application, filepath.Join(c.Agent.RuntimeDir, "commands.json"), k.log),
 	}
 	var errs []error
 	for _, r := range c.Registries {
@@ -117,6 +120,10 @@ func (k *compiler) refer(s *snapshot, r *conf.Refer) error {
 		return err
 	}
 	x := &route{refer: r}
+	x.steering = steering{route: x, localIP: k.localIP, known: func() {
+		x.heard.Store(true)
+		s.pending.Add(-1)
+	}}
 	if x.source, err = s.source(r); err != nil {
 		return err
 	}
@@ -213,19 +220,11 @@ func (s *snapshot) start(ctx context.Context) error {
 	ctx, s.cancel = context.WithCancel(ctx)
 	for _, x := range s.all {
 		s.pending.Add(1)
-		err := x.source.Watch(ctx, registry.Service{
-			Group: x.refer.Group, Path: x.refer.Path, Version: x.refer.Version, Protocol: x.refer.Protocol,
-		}, func(nodes []registry.Node) {
-			x.cluster.Update(nodes)
-			if !x.heard.Swap(true) {
-				s.pending.Add(-1)
-			}
-		})
-		if err != nil {
+		if err := x.steering.start(ctx); err != nil {
 			return fmt.Errorf("%s: refer %s: %w", x.refer.Position, x.refer.ID, err)
 		}
 	}
-	return nil
+	return s.commands.start(ctx, s.registries, s.all)
 }
 
 // source is where the nodes of a refer come from: the addresses that the environment gives

@@ -16,9 +16,6 @@ func warnOfUnserved(log *slog.Logger, c *conf.Config) {
 		if r.HAStrategy == "backupRequest" {
 			log.Warn("agent: no backup requests are made, calls are tried again as with failover", "refer", r.ID, "at", r.At("haStrategy"))
 		}
-		if len(r.MixGroups) > 0 {
-			log.Warn("agent: nodes of mixGroups are not merged in, calls go to the group alone", "refer", r.ID, "group", r.Group, "at", r.At("mixGroups"))
-		}
 	}
 	for _, x := range c.HTTPClients {
 		log.Warn("agent: http-client is not served, requests for its domain are refused", "domain", x.Domain, "at", x.Position)

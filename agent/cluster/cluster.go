@@ -66,6 +66,7 @@ type Cluster struct {
 	measured bool          // the balance needs latencies and calls in flight
 	picker   atomic.Pointer[picker]
 	ward     ward
+	refusal  atomic.Pointer[motan.Error] // see Refuse
 
 	mu     sync.Mutex     // one update at a time
 	gone   bool           // guarded by mu
@@ -201,8 +202,20 @@ func (k *Cluster) Endpoints() []*Endpoint {
 // Settings are what the cluster was built from.
 func (k *Cluster) Settings() *Settings { return &k.settings }
 
+// Refuse has every call end with err from now on; nil lets calls through again. It tells whether that is a change.
+func (k *Cluster) Refuse(err *motan.Error) (changed bool) {
+	return (k.refusal.Swap(err) == nil) != (err == nil)
+}
+
+// Refused tells whether calls are refused.
+func (k *Cluster) Refused() bool { return k.refusal.Load() != nil }
+
 // Handle decides the call's deadline and makes the first attempt.
 func (k *Cluster) Handle(c *motan.Call) {
+	if err := k.refusal.Load(); err != nil {
+		c.Fail(err)
+		return
+	}
 	deadline := c.Start + int64(k.timeout(c))
 	if c.Deadline == 0 || deadline < c.Deadline {
 		c.Deadline = deadline
