@@ -3,7 +3,9 @@ package zookeeper
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -12,6 +14,10 @@ import (
 
 // claimTries bounds how often one attempt begins again because somebody else changed the same node.
 const claimTries = 4
+
+// maxRepairPause is the longest that we look away after we made again what somebody deleted or changed. Two who fight over
+// one address would otherwise make it vanish and appear for all its callers as often as they look.
+const maxRepairPause = 10 * time.Minute
 
 // errContended is returned when others kept changing a node while it was claimed.
 var errContended = errors.New("others keep changing it; is the same address announced twice?")
@@ -29,6 +35,9 @@ type claim struct {
 	session int64 // the session in which that was
 	checkAt time.Time
 	pace    pace
+
+	repairs     int           // in a row, each found at the check after the one before
+	repairPause time.Duration // beyond the usual time until the next check
 
 	checked time.Time // when the tree was last seen to agree
 	problem string
@@ -67,8 +76,15 @@ func (m *claim) withdraw() {
 	m.pace.reset()
 }
 
-// finish takes the outcome of an attempt that began at generation in session.
-func (m *claim) finish(now time.Time, generation int, session int64, every time.Duration, err error, log *slog.Logger) {
+// arrive takes a new connection. In the same session a check is enough, and it need not be at once.
+func (m *claim) arrive(now time.Time) {
+	m.pace.reset()
+	m.checkAt = now.Add(rand.N(spread))
+}
+
+// finish takes the outcome of an attempt that began at generation in session; changed says that the tree was not as wanted.
+// It reports whether that was a repair: the tree had been as wanted before.
+func (m *claim) finish(now time.Time, generation int, session int64, every time.Duration, changed bool, err error, log *slog.Logger) (repaired bool) {
 	if err != nil {
 		m.pace.failed(now)
 		if text := err.Error(); text != m.problem && !isLost(err) {
@@ -76,34 +92,57 @@ func (m *claim) finish(now time.Time, generation int, session int64, every time.
 			log.Warn("registry/zookeeper: announce", "service", m.place.path, "group", m.place.group,
 				"address", m.want.addr, "error", err)
 		}
-		return
+		return false
 	}
+	repaired = changed && m.done == generation && m.session == session && !m.withdrawn
 	m.pace.reset()
 	m.problem = ""
+	m.repaired(repaired, every, log)
 	m.done, m.session = generation, session
 	m.checked = now
-	m.checkAt = now.Add(about(every))
+	m.checkAt = now.Add(about(every + m.repairPause))
+	return repaired
 }
 
-// hold makes the tree agree with w. A node that is right already is left alone, so that its readers see no change. One that
-// belongs to another session (ours of before, or that of a process that had the same address) is replaced.
-func (c client) hold(w wish) error {
+// repaired has the pause between checks grow with each repair that follows on another, and end with a check that finds all
+// well.
+func (m *claim) repaired(again bool, every time.Duration, log *slog.Logger) {
+	if !again {
+		m.repairs, m.repairPause = 0, 0
+		return
+	}
+	m.repairs++
+	if m.repairs > 1 {
+		m.repairPause = min(max(2*m.repairPause, every), maxRepairPause)
+	}
+	m.problem = fmt.Sprintf("somebody else deleted or changed the node; it was made again, %d times in a row; is the address announced twice?", m.repairs)
+	log.Warn("registry/zookeeper: announce", "service", m.place.path, "group", m.place.group, "address", m.want.addr,
+		"problem", m.problem, "next_check", every+m.repairPause)
+}
+
+// hold makes the tree agree with w, and reports whether it did not before. A node that is right already is left alone, so
+// that its readers see no change. One that belongs to another session (ours of before, or that of a process that had the same
+// address) is replaced.
+func (c client) hold(w wish) (changed bool, err error) {
 	if w.goneFirst {
-		if err := c.clear(w.instead); err != nil {
-			return err
+		if changed, err = c.clear(w.instead); err != nil {
+			return false, err
 		}
 	}
-	if err := c.claim(w); err != nil {
-		return err
+	claimed, err := c.claim(w)
+	if err != nil {
+		return false, err
 	}
-	if w.goneFirst {
-		return nil
+	if !w.goneFirst {
+		if changed, err = c.clear(w.instead); err != nil {
+			return false, err
+		}
 	}
-	return c.clear(w.instead)
+	return changed || claimed, nil
 }
 
-// claim makes the node of w.
-func (c client) claim(w wish) error {
+// claim makes the node of w, and reports whether it was not there.
+func (c client) claim(w wish) (changed bool, err error) {
 	for range claimTries {
 		data, stat, err := c.get(w.path)
 		switch {
@@ -111,32 +150,32 @@ func (c client) claim(w wish) error {
 			err = c.create(w.path, w.data)
 		case err != nil:
 		case stat.EphemeralOwner == c.id && bytes.Equal(data, w.data):
-			return nil
+			return false, nil
 		case stat.EphemeralOwner != c.id && w.yield:
-			return nil
+			return false, nil
 		default:
 			err = c.replace(w.path, stat.Version, w.data)
 		}
 		if err == nil {
-			return nil
+			return true, nil
 		}
 		if !errors.Is(err, zk.ErrNodeExists) && !errors.Is(err, zk.ErrNoNode) && !errors.Is(err, zk.ErrBadVersion) {
-			return err
+			return false, err
 		}
 	}
-	return errContended
+	return false, errContended
 }
 
-// clear removes the node at path, whoever made it: its name is our address.
-func (c client) clear(path string) error {
+// clear removes the node at path, whoever made it, and reports whether there was one: its name is our address.
+func (c client) clear(path string) (changed bool, err error) {
 	if path == "" {
-		return nil
+		return false, nil
 	}
 	stat, err := c.stat(path)
 	if err != nil || stat == nil {
-		return err
+		return false, err
 	}
-	return c.remove(path, -1)
+	return true, c.remove(path, -1)
 }
 
 // release removes the nodes of w that belong to the present session or to one of ours before it. Those of others stay: after

@@ -201,7 +201,7 @@ func TestAuthAndChroot(t *testing.T) {
 		return ""
 	})
 
-	r.link.kick() // the library has to say who we are again
+	r.link.kick("kicked by the test") // the library has to say who we are again
 	makeAgain := provider(8002)
 	if err := r.Announce(t.Context(), makeAgain); err != nil {
 		t.Fatal(err)
@@ -264,7 +264,7 @@ func TestClaimDue(t *testing.T) {
 	if at, ok := m.due(1); !ok || at.After(now) {
 		t.Errorf("new: got %v, %v; want at once", at, ok)
 	}
-	m.finish(now, m.generation, 1, time.Minute, nil, nil)
+	m.finish(now, m.generation, 1, time.Minute, false, nil, nil)
 	if at, ok := m.due(1); !ok || at.Sub(now) < 50*time.Second || at.Sub(now) > time.Minute {
 		t.Errorf("held: got %v, %v; want in about a minute", at.Sub(now), ok)
 	}

@@ -16,11 +16,19 @@ type client struct {
 	id      int64 // the session
 	acl     []zk.ACL
 	timeout time.Duration
+	counts  *counts
+	polite  bool // requests wait for their turn: what they ask for is known, if perhaps not up to date
 }
 
 // do runs one request.
 func (c client) do(what, path string, request func() error) error {
-	t := time.AfterFunc(c.timeout, c.link.kick)
+	if c.polite {
+		if err := c.counts.limit.wait(c.link.ctx); err != nil {
+			return fmt.Errorf("%s %s: %w", what, path, err)
+		}
+	}
+	c.counts.requests.Add(1)
+	t := time.AfterFunc(c.timeout, func() { c.link.kick(fmt.Sprintf("no answer to %s %s within %v", what, path, c.timeout)) })
 	defer t.Stop()
 	if err := request(); err != nil {
 		return fmt.Errorf("%s %s: %w", what, path, err)
@@ -50,9 +58,16 @@ func (c client) await(path string) (exists bool, err error) {
 	return exists, err
 }
 
-func (c client) get(path string) (data []byte, stat *zk.Stat, err error) {
+func (c client) get(path string) (data []byte, stat *zk.Stat, err error) { return c.data(path, false) }
+
+// data reads what is stored at path; with watch the server tells when that changes or path is deleted.
+func (c client) data(path string, watch bool) (data []byte, stat *zk.Stat, err error) {
 	err = c.do("read", path, func() (err error) {
-		data, stat, err = c.link.conn.Get(path)
+		if watch {
+			data, stat, _, err = c.link.conn.GetW(path) // the notice comes to the mailbox
+		} else {
+			data, stat, err = c.link.conn.Get(path)
+		}
 		return err
 	})
 	return data, stat, err

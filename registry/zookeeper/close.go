@@ -57,4 +57,6 @@ func (r *Registry) shut() {
 	r.connected, r.since = false, time.Now()
 	clear(r.claims)
 	clear(r.lookouts)
+	clear(r.orders)
+	clear(r.spare)
 }

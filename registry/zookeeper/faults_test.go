@@ -65,7 +65,7 @@ func TestReconnects(t *testing.T) {
 			return r.arrivals
 		}
 		had := arrivals()
-		r.link.kick()
+		r.link.kick("kicked by the test")
 		eventually(t, func() string {
 			if arrivals() == had {
 				return "not reconnected"
@@ -214,7 +214,7 @@ func TestSessionExpires(t *testing.T) {
 	old := connected(t, r)
 	c := s.Client()
 	gate.shut(true)
-	r.link.kick()
+	r.link.kick("kicked by the test")
 	eventually(t, func() string {
 		if owner(t, c, testBase+"/server/10.0.0.1:8001") != 0 {
 			return "the session has not expired"

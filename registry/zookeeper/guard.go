@@ -2,7 +2,9 @@ package zookeeper
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -29,7 +31,8 @@ type guard struct {
 	hung atomic.Bool // the time until the first packet has passed
 
 	mu       sync.Mutex
-	welcomed bool // guarded by mu: the first packet is there
+	welcomed bool   // guarded by mu: the first packet is there
+	reason   string // guarded by mu: why the connection ended, as far as is known
 
 	// Only the reader uses these.
 	head [4]byte
@@ -40,8 +43,11 @@ type guard struct {
 // Read implements net.Conn.
 func (g *guard) Read(p []byte) (int, error) {
 	n, err := g.Conn.Read(p)
-	if err != nil && isTimeout(err) && !g.isWelcomed() {
-		g.hung.Store(true)
+	if err != nil {
+		if isTimeout(err) && !g.isWelcomed() {
+			g.hung.Store(true)
+		}
+		g.ended(endOf(err))
 	}
 	for rest := p[:n]; len(rest) > 0; {
 		if g.left > 0 {
@@ -75,11 +81,43 @@ func (g *guard) open() error {
 	}
 	if size < minPacket || size > limit {
 		g.Close()
-		return fmt.Errorf("registry/zookeeper: %s sent a packet of %d bytes; it does not speak ZooKeeper's protocol, or a list is too long",
+		err := fmt.Errorf("registry/zookeeper: %s sent a packet of %d bytes; it does not speak ZooKeeper's protocol, or a list is too long",
 			g.RemoteAddr(), size)
+		g.ended(err.Error())
+		return err
 	}
 	g.left = int(size)
 	return nil
+}
+
+// ended notes why the connection ends; the first who knows is right.
+func (g *guard) ended(reason string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.reason == "" {
+		g.reason = reason
+	}
+}
+
+// lost tells why the connection ended; empty while it has not.
+func (g *guard) lost() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.reason == "" {
+		return ""
+	}
+	return fmt.Sprintf("connection to %s: %s", g.RemoteAddr(), g.reason)
+}
+
+// endOf says in words what a failed reading means.
+func endOf(err error) string {
+	switch {
+	case errors.Is(err, io.EOF):
+		return "ended by the server"
+	case isTimeout(err):
+		return "nothing was heard from the server for too long"
+	}
+	return err.Error()
 }
 
 func (g *guard) welcome() {

@@ -89,7 +89,8 @@ func (l *link) pause() error {
 	if l.tcp != nil {
 		switch {
 		case l.tcp.isWelcomed():
-			l.attempts, l.refusals, l.failure = 0, 0, ""
+			l.attempts, l.refusals = 0, 0
+			l.failure = l.tcp.lost()
 		case l.tcp.hung.Load():
 			l.refusals = 0
 			l.failure = l.tcp.RemoteAddr().String() + " accepts connections but does not answer"
@@ -127,15 +128,19 @@ func (l *link) hopeless() bool {
 func (l *link) problem() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.tcp != nil && l.tcp.isWelcomed() {
+		return l.tcp.lost()
+	}
 	return l.failure
 }
 
 // kick gives up the present connection, not the session: everything that waits for an answer ends with an error.
-func (l *link) kick() {
+func (l *link) kick(reason string) {
 	l.mu.Lock()
 	tcp := l.tcp
 	l.mu.Unlock()
 	if tcp != nil {
+		tcp.ended(reason)
 		tcp.Close()
 	}
 }
@@ -145,7 +150,7 @@ func (l *link) kick() {
 func (l *link) close() {
 	l.conn.Close()
 	l.cancel()
-	l.kick()
+	l.kick("closed by us")
 	for range l.events {
 	}
 }

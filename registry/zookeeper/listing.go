@@ -27,6 +27,7 @@ type listing struct {
 	cversion int32 // how many children were ever created and deleted in it
 	children map[string]child
 	problem  string // what is wrong with the list as a whole
+	watched  bool   // the server will tell of the next change; set also where the reading failed after that
 }
 
 // child is one entry of a list.
@@ -56,7 +57,9 @@ func (c client) read(r reading) (listing, error) {
 	if err != nil {
 		return listing{}, err
 	}
-	l := listing{known: true, created: stat.Czxid, cversion: stat.Cversion, children: make(map[string]child, len(names))}
+	l := listing{
+		known: true, created: stat.Czxid, cversion: stat.Cversion, children: make(map[string]child, len(names)), watched: r.watch,
+	}
 	slices.Sort(names)
 	if len(names) > maxChildren {
 		l.problem = fmt.Sprintf("%d entries are more than the %d allowed; the rest is ignored", len(names), maxChildren)
@@ -74,7 +77,7 @@ func (c client) read(r reading) (listing, error) {
 		}
 	}
 	if err := c.readEntries(r, wanted, l.children); err != nil {
-		return listing{}, err
+		return listing{watched: r.watch}, err
 	}
 	l.limit(names)
 	return l, nil
@@ -85,6 +88,9 @@ func (c client) readMissing(r reading) ([]string, *zk.Stat, error) {
 	err := c.makeParents(r.dir + "/")
 	if err == nil {
 		return c.children(r.dir, r.watch)
+	}
+	if !r.watch && r.before.known && r.before.created == 0 && !isLost(err) {
+		return nil, &zk.Stat{}, nil // its creation is awaited already
 	}
 	if isLost(err) || !r.watch {
 		return nil, nil, err

@@ -182,7 +182,7 @@ func TestLookoutArms(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			o := &lookout{armed: tt.armed, dirty: true, auditAt: now.Add(time.Hour)}
+			o := &lookout{vigil: vigil{armed: tt.armed, dirty: true, auditAt: now.Add(time.Hour)}}
 			if tt.armed {
 				o.list = l
 			}
@@ -204,7 +204,7 @@ func TestLookoutArms(t *testing.T) {
 // Every tenth reading without a notice reads every entry.
 func TestLookoutReadsFully(t *testing.T) {
 	now := time.Now()
-	o := &lookout{armed: true}
+	o := &lookout{vigil: vigil{armed: true}}
 	full := 0
 	for range 3 * fullEvery {
 		if r := o.begin(now); r.full {

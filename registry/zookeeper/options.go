@@ -19,6 +19,7 @@ const (
 	defaultCallTimeout    = 15 * time.Second
 	defaultRelist         = time.Minute
 	defaultSelfCheck      = 30 * time.Second
+	defaultReadRate       = 3000
 	maxServers            = 64
 )
 
@@ -36,10 +37,13 @@ type Options struct {
 	// CallTimeout bounds one request. When it passes, the connection is given up and another server is tried; 0 means 15 s.
 	CallTimeout time.Duration
 
-	// Auth is "user:password" of ZooKeeper's scheme "digest". With it, what we create can be read and changed only by those
-	// who know both, so that all agents and clients of an ensemble need the same. Empty: everybody may do everything, as
-	// with Motan Java and motan-go.
+	// Auth is "user:password" of ZooKeeper's scheme "digest"; empty: we do not say who we are.
 	Auth string
+	// Access says who may do what with the nodes that we create; "" means AccessAuth with Auth, else AccessOpen. Nodes that
+	// are there already keep their rules.
+	Access Access
+	// TLS has connections to the servers' secure port encrypted; nil: they are not.
+	TLS *TLS
 	// Form is how the text of our nodes is stored; "" means registry.TextJava.
 	Form registry.TextForm
 	// LocalIP is the host under which watches appear below "client"; empty: they do not appear.
@@ -47,16 +51,28 @@ type Options struct {
 	// ClientParams are the parameters of these entries, such as application; nil for none.
 	ClientParams map[string]string
 
+	// IPv6 allows that IPv6 addresses are announced. The readers of Motan Java and motan-go fail on them, the latter so that it
+	// sees no change of the service any more.
+	IPv6 bool
+
 	// Relist is how often lists are read without being told of a change, in case a notice was lost; 0 means 60 s. Each
 	// time differs by up to a tenth.
 	Relist time.Duration
 	// SelfCheck is the longest time until we see that somebody deleted what we announced; 0 means 30 s.
 	SelfCheck time.Duration
 
+	// ReadRate is how many requests per second may be made to read again what is known already, after a reconnect or a notice,
+	// so that many agents do not keep a server that has just come up from its work; 0 means 3,000. What is not known yet is
+	// read as fast as the server answers.
+	ReadRate int
+
 	// Dial connects to a server; nil means TCP. It must give up when ctx ends.
-	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	Dial dialer
 	Log  *slog.Logger // nil means slog.Default()
 }
+
+// dialer makes connections, as net.Dialer.DialContext does.
+type dialer = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // servers and chroot of an address, as the client library wants them.
 type address struct {
@@ -106,6 +122,15 @@ func (o *Options) complete() error {
 	if user, _, ok := strings.Cut(o.Auth, ":"); o.Auth != "" && (!ok || user == "") {
 		return errors.New("registry/zookeeper: auth is not user:password")
 	}
+	if err := o.secure(); err != nil {
+		return err
+	}
+	switch {
+	case o.ReadRate == 0:
+		o.ReadRate = defaultReadRate
+	case o.ReadRate < 10 || o.ReadRate > 1_000_000:
+		return fmt.Errorf("registry/zookeeper: read rate of %d is not between 10 and 1,000,000 requests per second", o.ReadRate)
+	}
 	if o.LocalIP != "" {
 		if _, _, err := registry.ParseAddr(net.JoinHostPort(o.LocalIP, "0")); err != nil {
 			return fmt.Errorf("registry/zookeeper: own address: %w", err)
@@ -131,6 +156,9 @@ func (o *Options) complete() error {
 	}
 	if o.Dial == nil {
 		o.Dial = new(net.Dialer).DialContext
+	}
+	if o.TLS != nil {
+		o.Dial = o.TLS.dial(o.Dial)
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

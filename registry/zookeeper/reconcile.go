@@ -2,15 +2,14 @@ package zookeeper
 
 import (
 	"context"
-	"strings"
 	"time"
-
-	"github.com/go-zookeeper/zk"
 )
 
 const (
-	// maxJobs is how many lists and claims are worked on at once; each list has up to readers requests under way.
+	// maxJobs is how many lists, commands and claims are worked on at once; each list has up to readers requests under way.
 	maxJobs = 8
+	// maxReadings is how many of these may be readings, so that long lists do not hold up what we announce.
+	maxReadings = maxJobs - 2
 	// oldSessions is how many sessions of ours are remembered; nodes of older ones have long expired.
 	oldSessions = 4
 	// idle is the longest that reconcile sleeps; it only bounds arithmetic.
@@ -66,28 +65,33 @@ func (r *Registry) step(now time.Time, finish func(time.Time)) (jobs []job, next
 	wakeAt := now.Add(idle)
 	c, ours := r.client(), append([]int64{r.session}, r.past...)
 	for path, m := range r.claims {
-		if at, ok := m.due(r.session); ok && r.takes(now, at, &wakeAt) {
+		if at, ok := m.due(r.session); ok && r.takes(now, at, maxJobs, &wakeAt) {
 			jobs = append(jobs, r.claimJob(c, path, m, ours))
 		}
 	}
+	for _, o := range r.orders {
+		if at, ok := o.due(); ok && r.takes(now, at, maxReadings, &wakeAt) {
+			jobs = append(jobs, r.orderJob(c, o))
+		}
+	}
 	for _, o := range r.lookouts {
-		if at, ok := o.due(); ok && r.takes(now, at, &wakeAt) {
+		if at, ok := o.due(); ok && r.takes(now, at, maxReadings, &wakeAt) {
 			jobs = append(jobs, r.lookoutJob(c, o, now))
 		}
 	}
 	return jobs, wakeAt.Sub(now)
 }
 
-// takes reports whether what is due at at can be started now, and takes a place for it; else it lowers wakeAt where that
-// has to be remembered.
-func (r *Registry) takes(now, at time.Time, wakeAt *time.Time) bool {
+// takes reports whether what is due at at can be started now beside less than most others, and takes a place for it; else it
+// lowers wakeAt where that has to be remembered.
+func (r *Registry) takes(now, at time.Time, most int, wakeAt *time.Time) bool {
 	switch {
 	case at.After(now):
 		if at.Before(*wakeAt) {
 			*wakeAt = at
 		}
 		return false
-	case r.running >= maxJobs:
+	case r.running >= most:
 		return false // the end of a job brings us back
 	}
 	r.running++
@@ -98,7 +102,12 @@ func (r *Registry) takes(now, at time.Time, wakeAt *time.Time) bool {
 func (r *Registry) observe(now time.Time) {
 	up, arrivals, changed := r.link.mail.take()
 	for _, path := range changed {
+		r.counts.notices++
+		delete(r.spare, path)
 		if o := r.lookouts[path]; o != nil {
+			o.notice()
+		}
+		if o := r.orders[path]; o != nil {
 			o.notice()
 		}
 	}
@@ -108,7 +117,8 @@ func (r *Registry) observe(now time.Time) {
 	}
 	if !up && r.connected {
 		r.connected, r.since = false, now
-		r.options.Log.Warn("registry/zookeeper: connection lost; what is known stays in use", "servers", r.options.Address)
+		r.options.Log.Warn("registry/zookeeper: connection lost; what is known stays in use", "servers", r.options.Address,
+			"reason", r.link.problem())
 	}
 	if !up && r.link.hopeless() {
 		r.relink()
@@ -118,7 +128,11 @@ func (r *Registry) observe(now time.Time) {
 // arrive takes a connection with a session. The caller holds mu.
 func (r *Registry) arrive(now time.Time, id int64) {
 	newSession := id != r.session
+	if r.session != 0 {
+		r.counts.reconnects++
+	}
 	if newSession {
+		clear(r.spare)
 		if r.session != 0 {
 			r.past = append([]int64{r.session}, r.past[:min(len(r.past), oldSessions-1)]...)
 		}
@@ -131,11 +145,13 @@ func (r *Registry) arrive(now time.Time, id int64) {
 	r.connected = true
 	r.options.Log.Info("registry/zookeeper: connected", "servers", r.options.Address, "new_session", newSession)
 	for _, o := range r.lookouts {
-		o.arrive(now, newSession)
+		o.arrive(now, newSession, o.list.known)
+	}
+	for _, o := range r.orders {
+		o.arrive(now, newSession, o.last.known)
 	}
 	for _, m := range r.claims {
-		m.pace.reset()
-		m.checkAt = now
+		m.arrive(now)
 	}
 }
 
@@ -150,6 +166,7 @@ func (r *Registry) relink() {
 	old := r.link
 	r.wg.Go(old.close) // ends by itself in a few seconds
 	r.link, r.arrivals, r.authorized = l, 0, r.options.Auth == ""
+	clear(r.spare)
 }
 
 // authorize returns the job that tells the servers who we are. The library repeats that after each reconnect; nothing else
@@ -178,16 +195,14 @@ func (r *Registry) authorize(now time.Time) []job {
 
 // client returns what jobs make their requests with. The caller holds mu.
 func (r *Registry) client() client {
-	acl := zk.WorldACL(zk.PermAll)
-	if r.options.Auth != "" {
-		acl = zk.AuthACL(zk.PermAll)
-	}
-	return client{link: r.link, id: r.session, acl: acl, timeout: r.options.CallTimeout}
+	return client{link: r.link, id: r.session, acl: r.options.acl(), timeout: r.options.CallTimeout, counts: r.counts}
 }
 
 // lookoutJob reads a list. The caller holds mu.
 func (r *Registry) lookoutJob(c client, o *lookout, now time.Time) job {
 	how, fired := o.begin(now), o.fired
+	c.polite = how.before.known
+	r.counts.readings++
 	return func() func(time.Time) {
 		l, err := c.read(how)
 		return func(now time.Time) {
@@ -197,7 +212,10 @@ func (r *Registry) lookoutJob(c client, o *lookout, now time.Time) job {
 				return
 			}
 			if o.finish(now, how, fired, r.options.Relist, l, err, r.options.Log) {
-				r.lost++
+				r.counts.lost++
+			}
+			if r.lookouts[o.dir] != o {
+				r.keepWatch(o.dir, &o.vigil)
 			}
 		}
 	}
@@ -209,28 +227,23 @@ func (r *Registry) claimJob(c client, path string, m *claim, ours []int64) job {
 	m.busy = true
 	return func() func(time.Time) {
 		var err error
+		changed := false
 		if withdrawn {
 			err = c.release(want, ours)
 		} else {
-			err = c.hold(want)
+			changed, err = c.hold(want)
 		}
 		return func(now time.Time) {
 			m.busy = false
 			if c.id != r.session || c.link != r.link {
 				return // looked at again in the new session
 			}
-			m.finish(now, generation, c.id, r.options.SelfCheck, err, r.options.Log)
+			if m.finish(now, generation, c.id, r.options.SelfCheck, changed, err, r.options.Log) {
+				r.counts.repairs++
+			}
 			if err == nil && withdrawn && m.generation == generation {
 				delete(r.claims, path)
 			}
 		}
 	}
-}
-
-// dirOf returns the folder that a lookout of p reads.
-func dirOf(p place) string { return p.dir(dirServer) }
-
-// claimName returns what a claim is kept under: the place of the node whether available or not.
-func claimName(p place, kind, name string) string {
-	return strings.Join([]string{p.base, kind, name}, "/")
 }

@@ -12,7 +12,15 @@ func (r *Registry) State() registry.State {
 		Since:     r.since,
 		LastError: r.failure,
 		Sessions:  r.sessions,
-		Extra:     map[string]int64{"lost_notices": r.lost},
+		Extra: map[string]int64{
+			"requests":         r.counts.requests.Load(),
+			"delayed_requests": r.counts.limit.delayed.Load(),
+			"readings":         r.counts.readings,
+			"notices":          r.counts.notices,
+			"lost_notices":     r.counts.lost,
+			"reconnects":       r.counts.reconnects,
+			"repairs":          r.counts.repairs,
+		},
 	}
 	if s.LastError == "" && !r.connected && r.link != nil {
 		s.LastError = r.link.problem()
@@ -21,6 +29,14 @@ func (r *Registry) State() registry.State {
 		for f := range o.feeds {
 			s.Watches = append(s.Watches, registry.WatchState{
 				Group: o.place.group, Path: o.place.path, Nodes: f.Len(), Updated: o.updated,
+				Stale: !r.connected || o.updated.IsZero(), LastError: o.problem,
+			})
+		}
+	}
+	for _, o := range r.orders {
+		for f := range o.feeds {
+			s.Commands = append(s.Commands, registry.CommandState{
+				Scope: o.scope, Bytes: f.Len(), Updated: o.updated,
 				Stale: !r.connected || o.updated.IsZero(), LastError: o.problem,
 			})
 		}

@@ -15,6 +15,9 @@ const (
 	dirServer      = "server"
 	dirUnavailable = "unavailableServer"
 	dirClient      = "client"
+	commandNode    = "command" // below a group, or below an application in agentTree
+	agentTree      = "agent"   // the folder of the applications whose agents show themselves
+	dirAgents      = "node"    // below an application
 )
 
 // place is where a service is in the tree. It is comparable.
@@ -31,7 +34,7 @@ func placeOf(chroot string, s registry.Service) (place, error) {
 	if err := checkSegment(s.Path); err != nil {
 		return place{}, fmt.Errorf("registry/zookeeper: service: %w", err)
 	}
-	if s.Path == "command" {
+	if s.Path == commandNode {
 		return place{}, errors.New("registry/zookeeper: a service cannot be called \"command\": that node holds a group's commands")
 	}
 	return place{group: s.Group, path: s.Path, base: chroot + root + "/" + s.Group + "/" + s.Path}, nil

@@ -11,12 +11,15 @@ import (
 // Operation codes and the request number of a notice, from ZooKeeper's protocol.
 const (
 	opGetData = 4
+	opList    = 12
 	xidNotice = -1
 )
 
 // wire is a dialer that looks at what goes over its connections.
 type wire struct {
 	reads atomic.Int64 // requests for the data of a node
+	lists atomic.Int64 // requests for the names below one
+	armed atomic.Int64 // those of both that set a watch
 	deaf  atomic.Bool  // notices are swallowed
 }
 
@@ -58,8 +61,17 @@ func (c *wireConn) Read(p []byte) (int, error) {
 }
 
 func (c *wireConn) Write(p []byte) (int, error) {
-	if len(p) >= 12 && binary.BigEndian.Uint32(p[8:]) == opGetData {
-		c.w.reads.Add(1)
+	if len(p) >= 12 {
+		op := binary.BigEndian.Uint32(p[8:])
+		switch op {
+		case opGetData:
+			c.w.reads.Add(1)
+		case opList:
+			c.w.lists.Add(1)
+		}
+		if (op == opGetData || op == opList) && p[len(p)-1] == 1 { // the watch flag comes last
+			c.w.armed.Add(1)
+		}
 	}
 	return c.Conn.Write(p)
 }

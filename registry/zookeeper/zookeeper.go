@@ -12,9 +12,6 @@ package zookeeper
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
-	"strings"
 	"sync"
 	"time"
 
@@ -31,7 +28,7 @@ type Registry struct {
 	finished chan func(time.Time) // what jobs leave to be done
 	feeds    registry.Feeds       // of all watches; end with Close
 	wg       sync.WaitGroup       // all goroutines of ours
-	ctx      context.Context      // ends the goroutine that reconciles
+	ctx      context.Context      // ends the goroutine that reconciles, and the watches of commands
 	cancel   context.CancelFunc
 	stopped  chan struct{} // closed when the goroutine that reconciles has ended
 	gone     chan struct{} // closed when Close is done
@@ -50,16 +47,20 @@ type Registry struct {
 	since      time.Time // when connected changed
 	failure    string
 	lookouts   map[string]*lookout // by folder
+	orders     map[string]*order   // by path
 	claims     map[string]*claim   // by claimName
+	spare      map[string]struct{} // paths that the server watches for us although nobody asks any more
 	running    int                 // jobs
-	lost       int64               // notices that never came, or only after what they were about
 	left       bool                // at the end no server could be told
+	counts     *counts
 }
 
 var (
-	_ registry.Registry = (*Registry)(nil)
-	_ registry.Closer   = (*Registry)(nil)
-	_ registry.Stater   = (*Registry)(nil)
+	_ registry.Registry       = (*Registry)(nil)
+	_ registry.Commander      = (*Registry)(nil)
+	_ registry.AgentAnnouncer = (*Registry)(nil)
+	_ registry.Closer         = (*Registry)(nil)
+	_ registry.Stater         = (*Registry)(nil)
 )
 
 // New checks o. It does not connect.
@@ -83,6 +84,9 @@ func New(o Options) (*Registry, error) {
 		gone:       make(chan struct{}),
 		authorized: o.Auth == "",
 		lookouts:   make(map[string]*lookout),
+		orders:     make(map[string]*order),
+		spare:      make(map[string]struct{}),
+		counts:     &counts{limit: newRate(o.ReadRate)},
 		claims:     make(map[string]*claim),
 	}, nil
 }
@@ -118,11 +122,10 @@ func (r *Registry) Watch(ctx context.Context, s registry.Service, update func([]
 	if err := r.start(); err != nil {
 		return err
 	}
-	dir := dirOf(p)
+	dir := p.dir(dirServer)
 	o := r.lookouts[dir]
 	if o == nil {
-		o = &lookout{place: p, dir: dir, feeds: make(map[*registry.Feed]struct{}), dirty: true}
-		o.auditAt = time.Now().Add(about(r.options.Relist))
+		o = &lookout{place: p, dir: dir, feeds: make(map[*registry.Feed]struct{}), vigil: r.newVigil(dir)}
 		r.lookouts[dir] = o
 		r.showClient(p, s)
 	}
@@ -131,6 +134,14 @@ func (r *Registry) Watch(ctx context.Context, s registry.Service, update func([]
 	o.add(f)
 	poke(r.wake)
 	return nil
+}
+
+// newVigil returns one that reads path at once. A watch that was left over from before is used again: the client library
+// cannot take one back, and would keep one more each time. The caller holds mu.
+func (r *Registry) newVigil(path string) vigil {
+	_, armed := r.spare[path]
+	delete(r.spare, path)
+	return vigil{dirty: true, armed: armed, auditAt: time.Now().Add(about(r.options.Relist))}
 }
 
 // leave ends a watch; the list is forgotten with the last.
@@ -142,80 +153,16 @@ func (r *Registry) leave(o *lookout, f *registry.Feed) {
 		return
 	}
 	delete(r.lookouts, o.dir)
+	r.keepWatch(o.dir, &o.vigil)
 	if m := r.claims[claimName(o.place, dirClient, "")]; m != nil {
 		m.withdraw()
 	}
 	poke(r.wake)
 }
 
-// showClient has our watch of p appear in the tree, as motan-go does. The caller holds mu.
-func (r *Registry) showClient(p place, s registry.Service) {
-	if r.options.LocalIP == "" {
-		return
+// keepWatch remembers that the server watches path for us, though v is given up. The caller holds mu.
+func (r *Registry) keepWatch(path string, v *vigil) {
+	if v.armed && !v.busy { // a reading under way knows better when it ends
+		r.spare[path] = struct{}{}
 	}
-	n := registry.Node{Service: s, Host: r.options.LocalIP}
-	u := n.URL()
-	if u.Protocol == "" {
-		u.Protocol = "motan2"
-	}
-	maps.Copy(u.Params, r.options.ClientParams)
-	u.Params["nodeType"] = "referer"
-	name := claimName(p, dirClient, "")
-	m := r.claims[name]
-	if m == nil {
-		m = &claim{place: p}
-		r.claims[name] = m
-	}
-	m.change(wish{
-		path:  p.dir(dirClient) + "/" + n.Addr(),
-		data:  r.options.Form.Encode(string(registry.AppendURL(nil, u))),
-		addr:  n.Addr(),
-		yield: true,
-	})
-}
-
-// Announce implements registry.Registry. n needs a host that others can reach: a unix socket is refused.
-func (r *Registry) Announce(ctx context.Context, n registry.Node) error {
-	p, err := placeOf(r.address.chroot, n.Service)
-	if err != nil {
-		return err
-	}
-	text, err := n.Text()
-	if err != nil {
-		return err
-	}
-	if n.Port == 0 || strings.ContainsRune(n.Host, '/') {
-		return fmt.Errorf("registry/zookeeper: announce %s at %s: other hosts need an IP or name, and a port", n.Path, n.Addr())
-	}
-	w := wish{data: r.options.Form.Encode(text), addr: n.Addr(), available: n.Available, goneFirst: !n.Available}
-	w.path, w.instead = p.dir(dirServer)+"/"+w.addr, p.dir(dirUnavailable)+"/"+w.addr
-	if !n.Available {
-		w.path, w.instead = w.instead, w.path
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err := r.start(); err != nil {
-		return err
-	}
-	name := claimName(p, dirServer, w.addr)
-	m := r.claims[name]
-	if m == nil {
-		m = &claim{place: p}
-		r.claims[name] = m
-	}
-	if m.stop != nil {
-		m.stop()
-	}
-	m.change(w)
-	generation := m.generation
-	m.stop = context.AfterFunc(ctx, func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.claims[name] == m && m.generation == generation {
-			m.withdraw()
-			poke(r.wake)
-		}
-	})
-	poke(r.wake)
-	return nil
 }
