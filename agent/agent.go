@@ -164,6 +164,7 @@ func (a *Agent) begin(ctx context.Context) error {
 	if err := a.announcer.start(ctx); err != nil {
 		return err
 	}
+	showAgent(ctx, a.snapshot, a.compiler.localIP, a.log)
 	for _, l := range a.listeners.http {
 		a.serve("http", l, a.httpIn.Serve)
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/motand/motand/filters"
 	"github.com/motand/motand/motan"
 	"github.com/motand/motand/registry"
-	"github.com/motand/motand/registry/zookeeper"
 )
 
 // Extensions are the tables that the names in a configuration are looked up in. A program
@@ -90,24 +89,6 @@ func newDirect(r *conf.Registry, e RegistryEnv) (registry.Registry, error) {
 
 func newFile(r *conf.Registry, e RegistryEnv) (registry.Registry, error) {
 	return registry.NewFile(registry.FileOptions{Path: r.Path, Log: e.Log})
-}
-
-func newZooKeeper(r *conf.Registry, e RegistryEnv) (registry.Registry, error) {
-	form := registry.TextForm(r.Params["nodeForm"])
-	if r.Protocol == "zk" && form == "" {
-		form = registry.TextPlain
-	}
-	return zookeeper.New(zookeeper.Options{
-		Address:        strings.Join(r.Address, ",") + r.Params["chroot"],
-		SessionTimeout: r.SessionTimeout,
-		ConnectTimeout: r.ConnectTimeout,
-		CallTimeout:    r.RequestTimeout,
-		Auth:           r.Params["auth"],
-		Form:           form,
-		LocalIP:        e.LocalIP,
-		ClientParams:   map[string]string{"application": e.Application},
-		Log:            e.Log,
-	})
 }
 
 // provider finds what answers the calls of s.

@@ -70,7 +70,7 @@ type keyTable struct {
 }
 
 var table = sync.OnceValue(func() keyTable {
-	all := slices.Concat(topKeys(), agentKeys(), registryKeys(), entryKeys(), callKeys(), serveKeys(), filterKeys(), otherKeys())
+	all := slices.Concat(topKeys(), agentKeys(), registryKeys(), zookeeperKeys(), entryKeys(), callKeys(), serveKeys(), filterKeys(), otherKeys())
 	slices.SortStableFunc(all, func(a, b Key) int {
 		if c := strings.Compare(a.Sections[0], b.Sections[0]); c != 0 {
 			return c

@@ -15,7 +15,6 @@ func registryKeys() []Key {
 		{Name: "requestTimeout", Type: Int, Unit: "ms", Default: "5000", Min: 1, Description: "time for a request to the registry"},
 		{Name: "connectTimeout", Type: Int, Unit: "ms", Default: "1000", Min: 1, Description: "time for a dial"},
 		{Name: "proxyRegistry", Type: String, Description: "mesh: protocol://host:port of the registry behind the other agent"},
-		{Name: "auth", Type: String, Since: motand, Description: "zookeeper: user:password"},
 		{Name: "registryRetryPeriod", Type: Int, NoEffect: true, Description: "never read"},
 		{Name: "ref", Type: String, NoEffect: true, Description: "never read"},
 	}, sectionRegistry)
