@@ -9,6 +9,7 @@ LDFLAGS   := -s -w -X github.com/motand/motand/agent.Version=$(VERSION)
 TESTFLAGS ?=
 TIMEOUT   ?= 10m
 FUZZTIME  ?= 60s
+CHAOS_TIME ?= 10m
 # The race detector needs cgo, thus a C compiler.
 RACE       = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 PEER      := tests/peers/motango
@@ -16,7 +17,7 @@ PEER      := tests/peers/motango
 BENCHFLAGS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all build run demo test test-deps peers bench fuzz lint fmt cover clean help
+.PHONY: all build run demo test test-deps peers chaos bench fuzz lint fmt cover clean help
 
 all: build lint test ## build, lint and test
 
@@ -44,6 +45,9 @@ test-deps: ## install what the tests need (Debian, as root), say what is missing
 peers: ## build bin/motango, motan-go as a peer of the tests
 	@mkdir -p $(BIN)
 	cd $(PEER) && $(GO) build -o ../../../$(BIN)/motango .
+
+chaos: test-deps ## let everything befall the ZooKeeper registry for CHAOS_TIME (10m)
+	CHAOS_TIME=$(CHAOS_TIME) $(GO) test $(RACE) -count=1 -timeout=24h -v -run TestChaos $(TESTFLAGS) ./registry/zookeeper
 
 bench: build test-deps ## measure motand, HAProxy, nginx and motan-go: bin/bench
 	@$(MAKE) --no-print-directory peers || echo 'bench: motan-go cannot be built here'

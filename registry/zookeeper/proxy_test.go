@@ -19,6 +19,7 @@ type proxy struct {
 	addr   string
 	target string
 	delay  atomic.Int64 // nanoseconds by which each answer comes late
+	closed atomic.Bool  // new connections are ended at once
 	done   chan struct{}
 	wait   sync.WaitGroup
 
@@ -43,6 +44,11 @@ func startProxy(t *testing.T, target string) *proxy {
 			out, err := net.Dial("tcp", target)
 			if err != nil {
 				in.Close()
+				continue
+			}
+			if p.closed.Load() {
+				in.Close()
+				out.Close()
 				continue
 			}
 			hole := new(atomic.Bool)

@@ -20,7 +20,7 @@ type vigil struct {
 	dirty   bool // it has to be read
 	busy    bool // it is being read
 	armed   bool // the server will tell of the next change
-	again   bool // a reconnect is not yet confirmed by a second reading
+	again   bool // watches are being restored after a reconnect, so that one reading is not enough
 	fired   int  // how often the server told
 	pace    pace
 	auditAt time.Time // when to read it without being told
@@ -50,7 +50,7 @@ func (v *vigil) arrive(now time.Time, newSession, known bool) {
 	if newSession {
 		v.armed = false
 	}
-	v.again = true
+	v.again = !newSession
 	if !known {
 		v.dirty = true
 		return
