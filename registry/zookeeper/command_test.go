@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-zookeeper/zk"
 
@@ -282,4 +283,17 @@ func TestAnnounceAgent(t *testing.T) {
 			t.Errorf("agent %+v was accepted", bad)
 		}
 	}
+}
+
+// Whatever is in a command node, the text handed on is UTF-8 and bounded, and what is left out is explained.
+func FuzzCommandText(f *testing.F) {
+	for _, data := range [][]byte{nil, []byte("{}"), registry.TextJava.Encode("é😀"), {0xac, 0xed, 0x00, 0x05, 0x7c, 0xff}, {0xff}} {
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		text, problem := commandText(data)
+		if len(text) > registry.MaxCommandBytes || !utf8.ValidString(text) || text != "" && problem != "" {
+			t.Errorf("got %d bytes and problem %q", len(text), problem)
+		}
+	})
 }

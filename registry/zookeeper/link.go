@@ -18,6 +18,12 @@ import (
 // refuse everybody, is shorter.
 const refusedLong = 5 * time.Second
 
+// firstPause is the longest wait before the first attempt after a connection was lost: many others lost the same server.
+const firstPause = 250 * time.Millisecond
+
+// roundPause is the longest wait before each attempt once all servers were tried.
+const roundPause = 2 * time.Second
+
 // link is one client of the library: it connects again by itself, keeps its session while the servers do, and gets a new
 // one when they do not.
 type link struct {
@@ -85,12 +91,14 @@ func (l *link) dial(network, address string, _ time.Duration) (net.Conn, error) 
 
 // pause notes how the attempt before ended, and waits where one must not follow it at once.
 func (l *link) pause() error {
+	most := time.Duration(0)
 	l.mu.Lock()
 	if l.tcp != nil {
 		switch {
 		case l.tcp.isWelcomed():
 			l.attempts, l.refusals = 0, 0
 			l.failure = l.tcp.lost()
+			most = firstPause
 		case l.tcp.hung.Load():
 			l.refusals = 0
 			l.failure = l.tcp.RemoteAddr().String() + " accepts connections but does not answer"
@@ -100,13 +108,15 @@ func (l *link) pause() error {
 		}
 		l.tcp = nil
 	}
-	attempt := l.attempts
+	if l.attempts >= l.servers {
+		most = roundPause
+	}
 	l.attempts++
 	l.mu.Unlock()
-	if attempt < l.servers {
+	if most == 0 {
 		return l.ctx.Err()
 	}
-	t := time.NewTimer(rand.N(2 * time.Second))
+	t := time.NewTimer(rand.N(most))
 	defer t.Stop()
 	select {
 	case <-t.C:
