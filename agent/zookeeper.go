@@ -12,17 +12,13 @@ import (
 )
 
 func newZooKeeper(r *conf.Registry, e RegistryEnv) (registry.Registry, error) {
-	form := registry.TextForm(r.Params["nodeForm"])
-	if r.Protocol == "zk" && form == "" {
-		form = registry.TextPlain
-	}
 	o := zookeeper.Options{
 		Address:        strings.Join(r.Address, ",") + r.Params["chroot"],
 		SessionTimeout: r.SessionTimeout,
 		ConnectTimeout: r.ConnectTimeout,
 		CallTimeout:    max(r.RequestTimeout, r.SessionTimeout/2), // a server that is slow but there is better than none
 		Access:         zookeeper.Access(r.Params["access"]),
-		Form:           form,
+		Form:           registry.TextForm(r.Params["nodeForm"]),
 		LocalIP:        e.LocalIP,
 		ClientParams:   map[string]string{"application": e.Application},
 		IPv6:           isTrue(r.Params["ipv6"]),

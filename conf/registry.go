@@ -65,6 +65,9 @@ func (c *checker) readRegistries() {
 		}
 		if r.Protocol == "zk" {
 			r.Protocol = "zookeeper"
+			if r.Params["nodeForm"] == "" {
+				r.Params["nodeForm"] = "plain" // what Motan Java writes under that name
+			}
 		}
 		r.Path = v.text("path")
 		if r.Path == "" {

@@ -27,7 +27,7 @@ motan-refer:
 	check(t, "protocol", b.Protocol, "zookeeper")
 	check(t, "list", b.Address, []string{"h1:2181", "h2:2181/chroot"})
 	check(t, "timeouts", []time.Duration{b.SessionTimeout, b.RequestTimeout, b.ConnectTimeout}, []time.Duration{30 * time.Second, 7 * time.Millisecond, time.Second})
-	check(t, "parameters", b.Params, map[string]string{"address": "h1:2181, h2:2181/chroot", "requestTimeout": "7", "custom": "x"})
+	check(t, "parameters", b.Params, map[string]string{"address": "h1:2181, h2:2181/chroot", "requestTimeout": "7", "custom": "x", "nodeForm": "plain"})
 	check(t, "place", b.At("custom").String(), "x.yaml:3:84")
 	check(t, "host and port win", a.Address, []string{"[::1]:1"})
 	check(t, "group", a.Group, "g")
