@@ -5,10 +5,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/motand/motand/motan/motantest"
 	"github.com/motand/motand/registry"
+	"github.com/motand/motand/registry/zookeeper/zktest"
 )
 
 // shower is a registry that shows agents.
@@ -57,5 +61,31 @@ func TestShowAgent(t *testing.T) {
 				t.Errorf("log: got %q, want a line: %v", said.String(), tt.logged)
 			}
 		})
+	}
+}
+
+// A running agent is shown in a real ZooKeeper, has a password there, and is gone from it when it has ended.
+func TestAgentInZooKeeper(t *testing.T) {
+	s := zktest.Start(t)
+	c := parse(t, Default(), "registry: zk\nmport: 8123", "motan-registry:\n  zk: {protocol: zk, address: \""+s.Addr+"\", auth: \"user:secret\", access: read}\n"+
+		"motan-service:\n  s: {path: svc, group: g, provider: demo, export: \"motan2:"+strconv.Itoa(freePort(t))+"\", registry: zk, available: auto}\n")
+	a := start(t, c, Default())
+	client := s.Client()
+	path := "/motan/agent/test-agent/node/" + net.JoinHostPort(a.compiler.localIP, "8123")
+	var text []byte
+	motantest.Await(t, "the agent's node", func() (there bool) {
+		var err error
+		text, _, err = client.Get(path)
+		return err == nil
+	})
+	if want := "://" + net.JoinHostPort(a.compiler.localIP, "8123") + "/test-agent?group=test-agent&"; !strings.HasPrefix(string(text), want) {
+		t.Errorf("node: got %q, want %q first", text, want)
+	}
+	a.cancel()
+	if err := a.await(); err != nil {
+		t.Fatal(err)
+	}
+	if there, _, err := client.Exists(path); err != nil || there {
+		t.Errorf("after the end: there %v, error %v; want it gone", there, err)
 	}
 }

@@ -34,7 +34,10 @@ func (r *recorder) Watch(ctx context.Context, s registry.Service, update func([]
 }
 
 func (r *recorder) State() registry.State {
-	s := registry.State{Kind: "recorder", Connected: true}
+	s := registry.State{
+		Kind: "recorder", Connected: true, Extra: map[string]int64{"repairs": 3},
+		Commands: []registry.CommandState{{Scope: registry.Scope{Group: "g"}, Bytes: 7}, {Scope: registry.Scope{Group: "h"}}},
+	}
 	for _, n := range r.Announced() {
 		s.Announced = append(s.Announced, registry.AnnounceState{Group: n.Group, Path: n.Path, Addr: n.Addr(), Available: n.Available, Written: true})
 	}

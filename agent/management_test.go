@@ -139,6 +139,8 @@ func TestReading(t *testing.T) {
 		{"/getReferService", 200, `{"code":200,"body":{"service":[{"name":"g_2.0_motan2_svc","status":true},{"name":"h_1.0_motan2_other","status":true}]}}`},
 		{"/metrics", 200, `motand_connections{listener="motan"} 0`},
 		{"/metrics", 200, `motand_registry_up{registry="outside"} 1`},
+		{"/metrics", 200, `motand_registry_commands{registry="outside"} 1`},
+		{"/metrics", 200, `motand_registry_events_total{event="repairs",registry="outside"} 3`},
 		{"/debug/pprof/", 200, "goroutine"},
 		{"/api/v1/local/nodes", 200, "[]\n"},
 		{"/api/v1/nothing", 404, "error"},

@@ -204,5 +204,26 @@ func (a *Agent) registryFigures() []metrics.Figure {
 				emit(float64(written), id)
 			}),
 		},
+		{
+			Name: "motand_registry_commands", Help: "Groups and applications that are under a command.", Labels: []string{"registry"},
+			Read: each(func(id string, s registry.State, emit func(float64, ...string)) {
+				commanded := 0
+				for _, c := range s.Commands {
+					if c.Bytes > 0 {
+						commanded++
+					}
+				}
+				emit(float64(commanded), id)
+			}),
+		},
+		{
+			Name: "motand_registry_events_total", Help: "What happened between this agent and the registry.",
+			Labels: []string{"registry", "event"}, Counter: true,
+			Read: each(func(id string, s registry.State, emit func(float64, ...string)) {
+				for event, n := range s.Extra {
+					emit(float64(n), id, event)
+				}
+			}),
+		},
 	}
 }
