@@ -1,6 +1,8 @@
 package motan
 
 import (
+	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,13 +27,13 @@ func (f *Frame) SetInt(name string, value int64) {
 func (f *Frame) Del(name string) { set(f, name, "") }
 
 func set[T string | []byte](f *Frame, name string, value T) {
-	if strings.IndexByte(name, '\n') >= 0 {
+	k := knownKey(name)
+	if k == keyNone {
 		name = strings.ReplaceAll(name, "\n", " ")
 	}
 	if name == "" {
 		return
 	}
-	k := knownKey(name)
 	inMeta := k == keyNone || f.known[k].to != 0
 	if inMeta && len(value) > 0 && string(f.get(k, name)) == string(value) {
 		return
@@ -61,10 +63,13 @@ func addPair[T string | []byte](f *Frame, name string, value T) {
 	if f.extra == nil {
 		f.extra = f.smallMore[:0]
 	}
-	f.extra = append(f.extra, '\n')
-	f.extra = append(f.extra, name...)
-	f.extra = append(f.extra, '\n')
-	f.extra = appendClean(f.extra, value)
+	at := len(f.extra)
+	pair := slices.Grow(f.extra, len(name)+len(value)+2)[:at+len(name)+len(value)+2]
+	f.extra = pair
+	pair = pair[at:]
+	pair[0] = '\n'
+	pair[copy(pair[1:], name)+1] = '\n'
+	clean(pair[len(pair)-copy(pair[len(name)+2:], value):])
 }
 
 // dropExtra removes the pair of that name from the first size bytes of what was set.
@@ -88,15 +93,16 @@ func (f *Frame) dropExtra(name string, size int) {
 	}
 }
 
-func appendClean[T string | []byte](dst []byte, text T) []byte {
-	from := len(dst)
-	dst = append(dst, text...)
-	for i := from; i < len(dst); i++ {
-		if dst[i] == '\n' {
-			dst[i] = ' '
+// clean makes spaces of newlines.
+func clean(text []byte) {
+	for {
+		i := bytes.IndexByte(text, '\n')
+		if i < 0 {
+			return
 		}
+		text[i] = ' '
+		text = text[i+1:]
 	}
-	return dst
 }
 
 // cutAll takes every pair of that name out of the metadata as it came.
@@ -148,6 +154,7 @@ func (f *Frame) compact(name string) {
 		to = to[:n-1]
 	}
 	f.meta, f.ncuts = to, 0
+	clear(f.known[:])
 	f.index()
 }
 

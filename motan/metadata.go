@@ -2,7 +2,9 @@ package motan
 
 import (
 	"bytes"
+	"encoding/binary"
 	"iter"
+	"math/bits"
 )
 
 // The keys found by one scan when a frame comes in (Motan protocol, section 1.9).
@@ -35,22 +37,20 @@ type keySet uint32
 
 func (s keySet) may(k key) bool { return s&(1<<k) != 0 }
 
+// letters are the keys M_x by their last letter.
+var letters = [256]key{
+	'p': keyService, 'm': keyMethod, 'g': keyGroup, 'v': keyVersion, 's': keySource, 'e': keyException,
+}
+
 func knownKey[T string | []byte](name T) key {
+	if len(name) == 3 && name[0] == 'M' && name[1] == '_' {
+		return letters[name[2]]
+	}
 	switch string(name) {
-	case "M_p":
-		return keyService
-	case "M_m":
-		return keyMethod
 	case "M_md":
 		return keyDesc
-	case "M_g":
-		return keyGroup
-	case "M_v":
-		return keyVersion
 	case "M_pp":
 		return keyProtocol
-	case "M_s":
-		return keySource
 	case "M_rid":
 		return keyRequestID
 	case "M_tmo":
@@ -63,8 +63,6 @@ func knownKey[T string | []byte](name T) key {
 		return keyForwarded
 	case "M_pt":
 		return keyProcessTime
-	case "M_e":
-		return keyException
 	case "application":
 		return keyApplication
 	case "upstreamCode":
@@ -202,37 +200,63 @@ func find(meta []byte, name string) (at int, value []byte, end int) {
 
 // index notes where the known keys are and makes irregular metadata regular: pairs with an
 // empty key or value are dropped, as motan-go does, and so are an unpaired last item, which
-// Java ignores, and trailing newlines, which Lua writes.
+// Java ignores, and trailing newlines, which Lua writes. Before it, known is empty.
 func (f *Frame) index() {
 	if !f.indexRegular() {
 		f.regularise()
+		clear(f.known[:])
 		f.indexRegular()
 	}
 }
 
+// indexRegular fills known, which is empty before, in one pass over the newlines, eight bytes at a time. It gives up
+// where the metadata is not regular.
 func (f *Frame) indexRegular() bool {
-	clear(f.known[:])
-	for at := 0; at < len(f.meta); {
-		i := bytes.IndexByte(f.meta[at:], '\n')
-		if i <= 0 {
-			return false
-		}
-		value := at + i + 1
-		end := len(f.meta)
-		if j := bytes.IndexByte(f.meta[value:], '\n'); j >= 0 {
-			end = value + j
-			if end == len(f.meta)-1 {
+	meta := f.meta
+	var name []byte
+	from, at := 0, 0 // of the item that is read; of the next word
+	for ; at+8 <= len(meta); at += 8 {
+		for found := newlines(binary.LittleEndian.Uint64(meta[at:])); found != 0; found &= found - 1 {
+			end := at + bits.TrailingZeros64(found)>>3
+			if end == from {
 				return false
 			}
+			if name == nil {
+				name = meta[from:end]
+			} else {
+				f.known[knownKey(name)] = span{uint32(from), uint32(end)}
+				name = nil
+			}
+			from = end + 1
 		}
-		if end == value {
+	}
+	for ; at < len(meta); at++ {
+		if meta[at] != '\n' {
+			continue
+		}
+		if at == from {
 			return false
 		}
-		f.known[knownKey(f.meta[at:at+i])] = span{uint32(value), uint32(end)}
-		at = end + 1
+		if name == nil {
+			name = meta[from:at]
+		} else {
+			f.known[knownKey(name)] = span{uint32(from), uint32(at)}
+			name = nil
+		}
+		from = at + 1
+	}
+	if name != nil {
+		f.known[knownKey(name)] = span{uint32(from), uint32(len(meta))}
 	}
 	f.known[keyNone] = span{}
-	return true
+	return len(meta) == 0 || name != nil && from < len(meta)
+}
+
+// newlines has the highest bit of each byte set that is a newline in word.
+func newlines(word uint64) uint64 {
+	const ones, lows, highs = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f, 0x8080808080808080
+	x := word ^ ones*'\n'
+	return ^((x&lows + lows) | x) & highs
 }
 
 func (f *Frame) regularise() {
