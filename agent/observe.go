@@ -40,7 +40,7 @@ func (a *Agent) listenerFigures() []metrics.Figure {
 	each := func(pick func(*motan.ServerStats) *atomic.Int64) func(func(float64, ...string)) {
 		return func(emit func(float64, ...string)) {
 			for name, s := range servers {
-				emit(float64(pick(s).Load()), name)
+				emit(float64(max(pick(s).Load(), 0)), name)
 			}
 		}
 	}

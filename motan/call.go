@@ -70,10 +70,12 @@ func (h HandlerFunc) Handle(c *Call) { h(c) }
 var calls = sync.Pool{New: func() any { return new(Call) }}
 
 // NewCall returns an empty call that begins now. The edge that made it releases it.
-func NewCall() *Call {
+func NewCall() *Call { return newCall(Now()) }
+
+// newCall is NewCall for who knows the time.
+func newCall(now int64) *Call {
 	c := calls.Get().(*Call)
-	c.Start = Now()
-	c.AttemptStart = c.Start
+	c.Start, c.AttemptStart = now, now
 	return c
 }
 
@@ -86,7 +88,7 @@ func (c *Call) Release() {
 	c.Remote, c.Endpoint = "", ""
 	c.Start, c.Deadline, c.Attempts, c.AttemptStart = 0, 0, 0, 0
 	c.Batch, c.Target = nil, nil
-	clear(c.stack[:])
+	clear(c.stack[:c.depth]) // what has returned is cleared already
 	c.depth = 0
 	calls.Put(c)
 }

@@ -36,7 +36,8 @@ type Server struct {
 	readers   sync.WaitGroup
 }
 
-// ServerStats counts what a server has seen. Every field may be read at any time.
+// ServerStats counts what a server has seen. Every field may be read at any time. Calls and answers are counted by
+// batches of a connection, so that InFlight may be wrong by a batch for as long as one is handled, even below 0.
 type ServerStats struct {
 	Accepted   atomic.Int64 // connections
 	Open       atomic.Int64 // connections now

@@ -24,9 +24,9 @@ type serverConn struct {
 	conn   net.Conn
 	remote string // the client's IP
 
-	inFlight  atomic.Int32  // calls that were read and whose answers are not queued
-	inBytes   atomic.Int64  // what their requests took on the wire
-	waiting   atomic.Bool   // the reader waits for either to fall
+	inFlight  atomic.Int64  // calls that were read and whose answers are not queued, see load
+	answered  int64         // guarded by mu; calls whose answers were queued, not yet told to the server's statistics
+	waiting   atomic.Bool   // the reader waits for inFlight to fall
 	room      chan struct{} // of one: they fell while waiting
 	parked    []parked      // guarded by mu; answers that are not queued yet, oldest first
 	parkedSum int           // guarded by mu; their bytes
@@ -42,6 +42,9 @@ type parked struct {
 	call         *Call
 	requestBytes int
 }
+
+// oneCall is what a call adds to serverConn.inFlight besides the bytes of its request, which are below.
+const oneCall = 1 << 40
 
 // answerLimit is how many bytes of answers may wait for a client.
 const answerLimit = 256 << 20
@@ -95,18 +98,10 @@ func (c *serverConn) read(r *reader) error {
 	for {
 		c.batch.Now = Now()
 		c.lastRead.Store(c.batch.Now)
-		for {
-			frame, err := r.next()
-			if err != nil {
-				c.batch.flush()
-				return err
-			}
-			if frame == nil {
-				break
-			}
-			c.accept(r, frame)
+		if err := c.acceptAll(r); err != nil {
+			c.batch.flush()
+			return err
 		}
-		c.partial.Store(r.to > r.from)
 		c.batch.yield()
 		c.batch.flush()
 		c.awaitRoom()
@@ -119,22 +114,36 @@ func (c *serverConn) read(r *reader) error {
 	}
 }
 
-// accept begins the call that frame asks for, or answers a heartbeat.
-func (c *serverConn) accept(r *reader, frame []byte) {
-	if frame[2]&FlagHeartbeat != 0 {
-		c.heartbeat(frame)
-		return
+// acceptAll begins the calls that have arrived. The server's statistics hear of them once for all.
+func (c *serverConn) acceptAll(r *reader) error {
+	n := int64(0)
+	frame, err := r.next()
+	for ; frame != nil; frame, err = r.next() {
+		if frame[2]&FlagHeartbeat != 0 {
+			c.heartbeat(frame)
+			continue
+		}
+		c.accept(r, frame)
+		n++
 	}
-	call := NewCall()
+	if partial := r.to > r.from; partial != c.partial.Load() {
+		c.partial.Store(partial)
+	}
+	if n > 0 {
+		c.server.Stats.Calls.Add(n)
+		c.server.Stats.InFlight.Add(n)
+	}
+	return err
+}
+
+// accept begins the call that frame asks for.
+func (c *serverConn) accept(r *reader, frame []byte) {
+	call := newCall(c.batch.Now)
 	r.fill(&call.Request, frame)
-	call.Start, call.AttemptStart = c.batch.Now, c.batch.Now
 	call.Remote = c.remote
 	call.Batch = &c.batch
 	call.Push(c, len(frame))
-	c.inFlight.Add(1)
-	c.inBytes.Add(int64(len(frame)))
-	c.server.Stats.Calls.Add(1)
-	c.server.Stats.InFlight.Add(1)
+	c.inFlight.Add(oneCall + int64(len(frame)))
 	c.server.Handler.Handle(call)
 }
 
@@ -173,10 +182,14 @@ func (c *serverConn) Return(call *Call, requestBytes int) bool {
 		}
 		return false
 	}
-	if c.broken == nil {
+	open := c.broken == nil
+	if open {
 		flush = c.answer(call)
 	}
 	c.mu.Unlock()
+	if !open {
+		c.server.Stats.InFlight.Add(-1)
+	}
 	call.Release()
 	if flush {
 		if batch != nil {
@@ -192,11 +205,12 @@ func (c *serverConn) Return(call *Call, requestBytes int) bool {
 
 // answer queues the call's reply. Caller holds mu.
 func (c *serverConn) answer(call *Call) (flush bool) {
-	c.server.Stats.Answers.Add(1)
+	c.answered++
 	return c.add(&call.Reply, call.Request.ID, call.Reply.Type&^(FlagHeartbeat|FlagOneway)|FlagResponse|FlagProxy)
 }
 
-// unpark queues answers that had to wait, as many as there is room for. Caller holds mu.
+// unpark queues answers that had to wait, as many as there is room for. Caller holds mu. It is called before each write,
+// so it tells the server's statistics of the answers that the write is for.
 func (c *serverConn) unpark() {
 	n := 0
 	for ; n < len(c.parked) && !c.full(); n++ {
@@ -210,13 +224,21 @@ func (c *serverConn) unpark() {
 	if len(c.parked) == 0 {
 		c.parked = nil
 	}
+	c.tell()
+}
+
+// tell lets the server's statistics know what was answered since. Caller holds mu.
+func (c *serverConn) tell() {
+	if c.answered > 0 {
+		c.server.Stats.Answers.Add(c.answered)
+		c.server.Stats.InFlight.Add(-c.answered)
+		c.answered = 0
+	}
 }
 
 // done takes a call off the count of those in flight.
 func (c *serverConn) done(requestBytes int) {
-	c.server.Stats.InFlight.Add(-1)
-	c.inBytes.Add(-int64(requestBytes))
-	c.inFlight.Add(-1)
+	c.inFlight.Add(-oneCall - int64(requestBytes))
 	if c.waiting.Load() {
 		select {
 		case c.room <- struct{}{}:
@@ -228,21 +250,27 @@ func (c *serverConn) done(requestBytes int) {
 // awaitRoom holds the client back that has too much in flight or does not read its answers:
 // what it goes on sending stays in the socket.
 func (c *serverConn) awaitRoom() {
-	calls, bytes := int32(c.server.MaxInFlight), int64(c.server.MaxInFlightBytes)
+	if !c.crowded() {
+		return
+	}
+	c.waiting.Store(true)
+	for c.crowded() {
+		<-c.room // every call ends, if only by its deadline, and every answer is read or the connection closed
+	}
+	c.waiting.Store(false)
+}
+
+// crowded tells whether the client has as much in flight as it may have.
+func (c *serverConn) crowded() bool {
+	calls, bytes := int64(c.server.MaxInFlight), int64(c.server.MaxInFlightBytes)
 	if calls == 0 {
 		calls = defaultMaxInFlight
 	}
 	if bytes == 0 {
 		bytes = defaultInFlightBytes
 	}
-	if c.inFlight.Load() < calls && c.inBytes.Load() < bytes {
-		return
-	}
-	c.waiting.Store(true)
-	for c.inFlight.Load() >= calls || c.inBytes.Load() >= bytes {
-		<-c.room // every call ends, if only by its deadline, and every answer is read or the connection closed
-	}
-	c.waiting.Store(false)
+	n := c.inFlight.Load()
+	return n >= calls*oneCall || n%oneCall >= bytes
 }
 
 // quiet tells whether closing the connection now loses nothing that was begun.
@@ -301,10 +329,12 @@ func (c *serverConn) finish() {
 // close ends the connection at once. The reader and a writer that waits notice.
 func (c *serverConn) close() {
 	c.mu.Lock()
+	c.tell()
 	c.shut(errServerGone)
 	left := c.parked
 	c.parked, c.parkedSum = nil, 0
 	c.mu.Unlock()
+	c.server.Stats.InFlight.Add(-int64(len(left)))
 	for _, p := range left {
 		p.call.Release()
 		c.done(p.requestBytes)
