@@ -48,7 +48,9 @@ type AccessLog struct {
 	log     *AccessLogger
 	name    string
 	role    string
+	prefix  string // of a line with columns
 	service string
+	column  string // service in a line with columns
 	cluster bool
 	whole   bool // the time is that of the call, not of the attempt
 }
@@ -67,7 +69,11 @@ func newAccessLog(s Settings, name string, cluster bool) (motan.Filter, error) {
 	if err := s.check(name); err != nil {
 		return nil, err
 	}
-	return &AccessLog{log: s.AccessLog, name: name, role: s.Role, service: s.Service, cluster: cluster, whole: cluster || s.WholeCall}, nil
+	return &AccessLog{
+		log: s.AccessLog, name: name, role: s.Role, prefix: name + "|" + s.Role + "|",
+		service: s.Service, column: string(append(appendColumn(nil, s.Service), '|')),
+		cluster: cluster, whole: cluster || s.WholeCall,
+	}, nil
 }
 
 // Request lets the call go on.

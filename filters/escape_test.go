@@ -3,6 +3,7 @@ package filters
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -53,4 +54,23 @@ func FuzzEscape(f *testing.F) {
 			t.Errorf("%q became %s, which reads %q, %v", text, quoted, got, err)
 		}
 	})
+}
+
+// Words of eight bytes are judged at once; wherever in a word a byte stands, the outcome is that of each byte by itself.
+func TestAppendColumnBytewise(t *testing.T) {
+	for length := 1; length <= 20; length++ {
+		for at := range length {
+			for b := range 256 {
+				text := bytes.Repeat([]byte("~ "), 10)[:length]
+				text[at] = byte(b)
+				want := string(text)
+				if !columnPlain[b] {
+					want = string(text[:at]) + fmt.Sprintf(`\x%02x`, b) + string(text[at+1:])
+				}
+				if got := string(appendColumn(nil, text)); got != want {
+					t.Fatalf("%q: got %q, want %q", text, got, want)
+				}
+			}
+		}
+	}
 }

@@ -55,26 +55,42 @@ func (l *line) setStamp(t time.Time) {
 
 // columns adds the line in motan-go's form.
 func (l *line) columns(f *AccessLog, c *motan.Call, e *entry) {
-	b := l.buf
-	b = append(append(b, f.name...), '|')
-	b = append(append(b, f.role...), '|')
+	b := append(l.buf, f.prefix...) // "name|role|"
 	b = append(appendID(b, c), '|')
-	b = append(appendColumn(b, e.service), '|')
+	if e.service == f.service {
+		b = append(b, f.column...)
+	} else {
+		b = append(appendColumn(b, e.service), '|')
+	}
 	b = append(appendColumn(b, c.Request.Method()), '|')
 	b = append(appendColumn(b, c.Request.MethodDesc()), '|')
 	b = append(appendColumn(b, e.remote), '|')
-	b = append(strconv.AppendInt(b, int64(e.requestBytes), 10), '|')
-	b = append(strconv.AppendInt(b, int64(e.replyBytes), 10), '|')
-	b = append(strconv.AppendInt(b, e.biz, 10), '|')
-	b = append(strconv.AppendInt(b, e.total, 10), '|')
-	b = append(strconv.AppendBool(b, !e.failed), '|')
-	b = append(strconv.AppendInt(b, e.code(), 10), '|')
+	b = append(appendNumber(b, int64(e.requestBytes)), '|')
+	b = append(appendNumber(b, int64(e.replyBytes)), '|')
+	b = append(appendNumber(b, e.biz), '|')
+	b = append(appendNumber(b, e.total), '|')
 	if e.failed {
-		b = appendException(b, &e.exception)
+		b = append(b, "false|"...)
+		b = append(appendNumber(b, int64(e.exception.Code)), '|')
+		b = append(appendException(b, &e.exception), '|')
+	} else {
+		b = append(b, "true|200||"...)
 	}
-	b = append(b, '|')
 	b = appendColumn(b, e.upstream)
 	l.buf = append(b, '\n')
+}
+
+// appendNumber is strconv.AppendInt in base 10, at less cost for the small numbers that most are.
+func appendNumber(dst []byte, n int64) []byte {
+	switch {
+	case 0 <= n && n < 10:
+		return append(dst, '0'+byte(n))
+	case 10 <= n && n < 100:
+		return append(dst, '0'+byte(n/10), '0'+byte(n%10))
+	case 100 <= n && n < 1000:
+		return append(dst, '0'+byte(n/100), '0'+byte(n/10%10), '0'+byte(n%10))
+	}
+	return strconv.AppendInt(dst, n, 10)
 }
 
 // json adds the line in the form that motan-go's logging library gives it: an empty

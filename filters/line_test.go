@@ -3,6 +3,8 @@ package filters
 import (
 	"encoding/json"
 	"maps"
+	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +84,14 @@ func TestDecimal(t *testing.T) {
 	} {
 		if got := decimal([]byte(text)); got != want {
 			t.Errorf("decimal(%q) = %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestAppendNumber(t *testing.T) {
+	for _, n := range []int64{0, 9, 10, 99, 100, 101, 110, 999, 1000, 1001, math.MaxInt64, -1, -9, -10, -100, math.MinInt64} {
+		if got, want := string(appendNumber([]byte("x"), n)), "x"+strconv.FormatInt(n, 10); got != want {
+			t.Errorf("got %s, want %s", got, want)
 		}
 	}
 }
