@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -113,7 +114,7 @@ func listenManagement(a *conf.Agent) (net.Listener, error) {
 // every user of the host connect, as motan-go does.
 func listenOn(network, addr string) (net.Listener, error) {
 	if network != "unix" {
-		return new(net.ListenConfig).Listen(context.Background(), network, addr)
+		return listenConfig(addr).Listen(context.Background(), network, addr)
 	}
 	addr = strings.TrimPrefix(addr, "unix://")
 	if info, err := os.Lstat(addr); err == nil {
@@ -137,6 +138,18 @@ func listenOn(network, addr string) (net.Listener, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// listenConfig leaves keep-alive out where only programs on this host can connect: their end is always told, and the
+// four system calls that switch it on cost those who make a connection for each call.
+func listenConfig(addr string) *net.ListenConfig {
+	c := new(net.ListenConfig)
+	if host, _, err := net.SplitHostPort(addr); err == nil {
+		if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && ip.IsLoopback() {
+			c.KeepAlive = -1
+		}
+	}
+	return c
 }
 
 func (l *listeners) close() {

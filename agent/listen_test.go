@@ -185,3 +185,27 @@ func putThere(t *testing.T, what, path string) {
 		t.Fatal(err)
 	}
 }
+
+// Only programs on this host are spared keep-alive: of another host that has died nothing else tells.
+func TestKeepAlive(t *testing.T) {
+	tests := []struct {
+		addr  string
+		spare bool
+	}{
+		{"127.0.0.1:9981", true},
+		{"127.1.2.3:9981", true},
+		{"[::1]:9981", true},
+		{"localhost:9981", true},
+		{":9982", false},
+		{"0.0.0.0:9982", false},
+		{"[::]:9982", false},
+		{"10.1.2.3:9982", false},
+		{"host.example.com:9982", false},
+		{"nonsense", false},
+	}
+	for _, tt := range tests {
+		if got := listenConfig(tt.addr).KeepAlive < 0; got != tt.spare {
+			t.Errorf("%s: got keep-alive left out %v, want %v", tt.addr, got, tt.spare)
+		}
+	}
+}
