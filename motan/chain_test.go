@@ -303,3 +303,97 @@ func TestReleaseForgets(t *testing.T) {
 	}
 	c.End() // nothing is told of it
 }
+
+// brittle panics in one phase, and is replaced after the second time.
+type brittle struct {
+	step
+	reply bool
+	times int
+}
+
+func (b *brittle) Request(c *motan.Call) motan.Verdict {
+	b.step.Request(c)
+	if !b.reply {
+		panic("in")
+	}
+	return motan.Next
+}
+
+func (b *brittle) Reply(c *motan.Call) {
+	b.step.Reply(c)
+	panic("back")
+}
+
+// guarded is a guard that counts what it caught.
+type guarded struct{ *brittle }
+
+func (g guarded) Unguarded() motan.Filter { return g.brittle }
+
+func (g guarded) Caught(value any) (*motan.Error, motan.Filter) {
+	g.log.add("!%v", value)
+	if g.times++; g.times < 2 {
+		return motan.Errorf(motan.KindOther, motan.CodeInternal, "caught"), nil
+	}
+	return motan.Errorf(motan.KindOther, motan.CodeInternal, "caught"), step{"n", g.log, nil}
+}
+
+// A panic of a guarded filter fails the call, which the filters around it see, until another
+// filter takes its place.
+func TestChainGuard(t *testing.T) {
+	tests := []struct {
+		name     string
+		reply    bool
+		in, then string
+	}{
+		{"request", false, "a> b> !in <a", "a> n> c> P <c <n <a"},
+		{"reply", true, "a> b> c> P <c <b !back <a", "a> n> c> P <c <n <a"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var log journal
+			b := &brittle{step: step{"b", &log, nil}, reply: tt.reply}
+			h := motan.NewChain(motan.HandlerFunc(func(c *motan.Call) {
+				log.add("P")
+				c.End()
+			}), step{"a", &log, nil}, guarded{b}, step{"c", &log, nil})
+			for i, want := range []string{tt.in, tt.in, tt.then} {
+				log.lines = nil
+				c := motan.NewCall()
+				motan.Do(h, c)
+				if got := log.String(); got != want {
+					t.Errorf("call %d: got %s, want %s", i, got, want)
+				}
+				if failed := c.Err != nil && c.Err.Message == "caught"; failed != (i < 2) {
+					t.Errorf("call %d: got error %v", i, c.Err)
+				}
+				c.Release()
+			}
+		})
+	}
+}
+
+// A panic that nobody guards against is not hidden.
+func TestChainWithoutGuard(t *testing.T) {
+	for _, reply := range []bool{false, true} {
+		var got any
+		func() {
+			defer func() { got = recover() }()
+			b := &brittle{step: step{"b", new(journal), nil}, reply: reply}
+			good := guarded{&brittle{step: step{"c", new(journal), nil}, reply: true}}
+			motan.NewChain(motan.HandlerFunc(func(c *motan.Call) { c.End() }), b, good).Handle(motan.NewCall())
+		}()
+		if want := map[bool]string{false: "in", true: "back"}[reply]; got != want {
+			t.Errorf("got %v, want %q", got, want)
+		}
+	}
+}
+
+func BenchmarkChain(b *testing.B) {
+	pass := passing{}
+	h := motan.NewChain(motan.HandlerFunc(func(c *motan.Call) { c.End() }), pass, pass)
+	c := motan.NewCall()
+	b.ReportAllocs()
+	for b.Loop() {
+		h.Handle(c)
+	}
+}
