@@ -14,6 +14,7 @@ import (
 
 	"github.com/motand/motand/agent/cluster"
 	"github.com/motand/motand/conf"
+	"github.com/motand/motand/filters"
 	"github.com/motand/motand/httpbridge"
 	"github.com/motand/motand/motan"
 	"github.com/motand/motand/registry"
@@ -33,6 +34,7 @@ type Agent struct {
 	listeners  *listeners
 	announcer  *announcer
 	management *management
+	switchers  *switchers
 	closeLogs  []func() error
 
 	routes   atomic.Pointer[routes]
@@ -75,11 +77,14 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	warnOfLocalIP(a.log, c, ip)
 	a.compiler = &compiler{
 		extensions: x, pool: new(cluster.Pool), metrics: newMetrics(), accessLog: logs.access,
+		states: new(filters.States), switches: new(filters.Switches),
 		local: new(registry.Local), localIP: ip, log: a.log,
 	}
 	if a.snapshot, err = a.compiler.compile(c); err != nil {
 		return &ConfigError{placed{err}}
 	}
+	a.switchers = newSwitchers(a.compiler.switches, c.Agent.RuntimeDir, a.log)
+	a.switchers.use(a.snapshot)
 	if a.listeners, err = listen(c, a.snapshot.ports); err != nil {
 		return err
 	}

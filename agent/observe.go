@@ -14,6 +14,7 @@ import (
 func (a *Agent) observe() {
 	figures := append(a.listenerFigures(), a.upstreamFigures()...)
 	figures = append(figures, a.registryFigures()...)
+	figures = append(figures, a.compiler.states.Figures()...)
 	for _, f := range figures {
 		if err := a.compiler.metrics.Add(f); err != nil {
 			a.log.Error("agent: a figure is missing from the metrics", "err", err)

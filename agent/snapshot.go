@@ -30,7 +30,9 @@ type snapshot struct {
 	all        []*route                     // in the order of the configuration
 	services   []*conf.Service
 	commands   *commands
-	ports      []int // that services are exported on, ascending
+	ports      []int                          // that services are exported on, ascending
+	switches   map[string]filters.SwitchValue // as configured
+	filters    []placedFilter                 // that stand in the chains
 	free       []func()
 	cancel     context.CancelFunc
 	pending    atomic.Int64 // refers that have heard nothing of their nodes yet, neither from a registry nor from the disk
@@ -42,6 +44,8 @@ type compiler struct {
 	pool       *cluster.Pool
 	metrics    *metrics.Registry
 	accessLog  *filters.AccessLogger // nil when switched off
+	states     *filters.States       // of filters; nil for snapshots that are not used
+	switches   *filters.Switches     // likewise
 	local      *registry.Local
 	localIP    string
 	log        *slog.Logger
@@ -76,6 +80,7 @@ func (k *compiler) compile(c *conf.Config) (*snapshot, error) {
 			errs = append(errs, err)
 		}
 	}
+	errs = append(errs, k.readSwitches(s))
 	if err := errors.Join(errs...); err != nil {
 		s.close()
 		return nil, err
@@ -119,6 +124,7 @@ func (k *compiler) refer(s *snapshot, r *conf.Refer) error {
 	if err != nil {
 		return err
 	}
+	s.place(&r.Entry, filters.ClientAgent, outer, inner)
 	x := &route{refer: r}
 	x.steering = steering{route: x, localIP: k.localIP, known: func() {
 		x.heard.Store(true)
@@ -147,6 +153,7 @@ func (k *compiler) service(s *snapshot, x *conf.Service) error {
 	if err != nil {
 		return err
 	}
+	s.place(&x.Entry, filters.ServerAgent, outer, inner)
 	provider, free, err := k.extensions.provider(x, ProviderEnv{Config: s.config, Pool: k.pool, Log: k.log})
 	if err != nil {
 		return err
@@ -159,60 +166,6 @@ func (k *compiler) service(s *snapshot, x *conf.Service) error {
 	s.services = append(s.services, x)
 	s.ports = append(s.ports, x.Export.Port)
 	return nil
-}
-
-// place is where a filter stands by its name.
-type place struct {
-	name   string
-	always bool // without being configured
-}
-
-// places are the filters of an entry, outermost first. Access log and metrics are always
-// there; where the configuration does not name them, they stand outermost and see a call once.
-func places(e *conf.Entry) []place {
-	var all []place
-	for _, name := range []string{"accessLog", "metrics"} {
-		if !slices.Contains(e.Filters, name) {
-			all = append(all, place{name, true})
-		}
-	}
-	for _, name := range e.Filters {
-		all = append(all, place{name, false})
-	}
-	return all
-}
-
-// chains makes the filters of an entry: those around the call and those around each attempt.
-func (k *compiler) chains(e *conf.Entry, role string) (outer, inner []motan.Filter, err error) {
-	var errs []error
-	for _, p := range places(e) {
-		if p.name == "accessLog" && k.accessLog == nil {
-			continue
-		}
-		entry, ok := k.extensions.Filters[p.name]
-		if !ok {
-			k.log.Warn("agent: filter is not known here and left out", "entry", e.ID, "filter", p.name, "at", e.At("filter"))
-			continue
-		}
-		if role == filters.ServerAgent && entry.Position == filters.Cluster {
-			k.log.Info("agent: filter stands around the calls to other hosts only, left out of a service", "entry", e.ID, "filter", p.name, "at", e.At("filter"))
-			continue
-		}
-		f, err := entry.New(filters.Settings{
-			Role: role, Service: e.Path, Group: e.Group, Application: e.Application,
-			Params: e.Params, WholeCall: p.always && role == filters.ClientAgent, Metrics: k.metrics, AccessLog: k.accessLog,
-		})
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: filter %s: %w", e.At("filter"), p.name, err))
-			continue
-		}
-		if p.always || entry.Position == filters.Cluster {
-			outer = append(outer, f)
-		} else {
-			inner = append(inner, f)
-		}
-	}
-	return outer, inner, errors.Join(errs...)
 }
 
 // start watches the nodes of all refers until the snapshot is closed.

@@ -23,7 +23,4 @@ func warnOfUnserved(log *slog.Logger, c *conf.Config) {
 	for _, g := range c.Metrics.Graphite {
 		log.Warn("agent: metrics are not sent to graphite; Prometheus finds them at /metrics on the management port", "graphite", g.Name, "at", g.Position)
 	}
-	for _, s := range c.Switchers {
-		log.Warn("agent: switcher has no effect", "switcher", s.Name, "at", s.Position)
-	}
 }

@@ -54,7 +54,7 @@ func TestBrokenSections(t *testing.T) {
 		{"entry is a word", "motan-refer:\n  hello: x\n", "2:10", `refer "hello" must be a mapping of keys`},
 		{"metadata prefix is a list", "envMetaPrefix: [a]\n", "1:16", "must be text; got a list"},
 		{"cache is a word", "metaCacheExpireSecond: soon\n", "1:24", "whole number of seconds"},
-		{"switcher", "switchers:\n  a: maybe\n", "2:6", `"a" must be true or false; got "maybe"`},
+		{"switcher", "switcher:\n  a: [b]\n", "2:6", `"a" must be text; got a list`},
 		{"metrics key", "metrics:\n  Perid: 5\n", "2:3", `unknown key "Perid"; did you mean "period"?`},
 		{"graphite without port", "metrics:\n  Graphite:\n    - Host: a\n", "3:7", "needs host and port"},
 		{"graphite is a map", "metrics:\n  Graphite: {Host: a}\n", "2:13", "must be a list of name, host and port"},

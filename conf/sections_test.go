@@ -160,18 +160,18 @@ metrics:
   period: 7
   GRAPHITE:
     - {Name: x, host: h, PORT: 3333}
-switcher: {a: on, b: false}
+switcher: {a: on, b: false, c: 30% for shop, d: ""}
 switchers: {b: yes}
 `, conf.Options{})
 	check(t, "period", cfg.Metrics.Period, 7*time.Second)
 	check(t, "processor", cfg.Metrics.Processor, 1)
 	g := cfg.Metrics.Graphite[0]
 	check(t, "receiver", []any{g.Name, g.Host, g.Port}, []any{"x", "h", 3333})
-	on := map[string]bool{}
+	on := map[string]string{}
 	for _, s := range cfg.Switchers {
-		on[s.Name] = s.On
+		on[s.Name] = s.Value
 	}
-	check(t, "switchers", on, map[string]bool{"a": true, "b": true})
+	check(t, "switchers", on, map[string]string{"a": "true", "b": "true", "c": "30% for shop"})
 
 	cfg = load(t, "motan-agent: {}\n", conf.Options{})
 	check(t, "default period", cfg.Metrics.Period, 5*time.Second)

@@ -17,6 +17,7 @@ const (
 // and what all filters share.
 type Settings struct {
 	Role        string // ClientAgent or ServerAgent
+	ID          string // of the section, for names of switches
 	Application string
 	Group       string
 	Service     string
@@ -28,6 +29,8 @@ type Settings struct {
 
 	Metrics   *metrics.Registry // wanted by metrics and clusterMetrics
 	AccessLog *AccessLogger     // nil when no access log is written
+	States    *States           // what outlives the filter; nil means nothing does
+	Switches  *Switches         // nil means that nobody can set the filter's
 }
 
 // check refuses a role that no line and no metric has.
@@ -50,12 +53,17 @@ const (
 	Endpoint Position = iota
 	// Cluster is around the cluster, once for each call; nothing stands there on the server side.
 	Cluster
+	// Call is around the whole call, once, on both sides.
+	Call
 )
 
 // String is the name of the position in messages.
 func (p Position) String() string {
-	if p == Cluster {
+	switch p {
+	case Cluster:
 		return "cluster"
+	case Call:
+		return "call"
 	}
 	return "endpoint"
 }
@@ -75,5 +83,6 @@ func Table() map[string]Entry {
 		"clusterAccessLog": {Cluster, 1, NewClusterAccessLog},
 		"metrics":          {Endpoint, 2, NewMetrics},
 		"clusterMetrics":   {Cluster, 5, NewClusterMetrics},
+		"switcher":         {Call, 4, NewSwitcher},
 	}
 }

@@ -21,6 +21,7 @@ func TestTable(t *testing.T) {
 		"clusterAccessLog": {Cluster, 1},
 		"metrics":          {Endpoint, 2},
 		"clusterMetrics":   {Cluster, 5},
+		"switcher":         {Call, 4},
 	}
 	table := Table()
 	if len(table) != len(want) {
@@ -63,7 +64,12 @@ func TestMetricsWantsARegistry(t *testing.T) {
 // TestManuals reads the doc comment of each filter: it says what settings and metrics there
 // are, and has an example that is YAML and uses filters that exist.
 func TestManuals(t *testing.T) {
-	for file, filter := range map[string]string{"accesslog.go": "AccessLog", "metrics.go": "Metrics"} {
+	manuals := map[string]string{
+		"accesslog.go": "AccessLog",
+		"metrics.go":   "Metrics",
+		"switcher.go":  "Switcher",
+	}
+	for file, filter := range manuals {
 		t.Run(filter, func(t *testing.T) {
 			manual := docOf(t, file, filter)
 			for _, part := range []string{"\nSettings: ", "\nMetrics: ", "\nExample:\n"} {
@@ -88,8 +94,15 @@ func TestManuals(t *testing.T) {
 				for _, entry := range section {
 					for name := range strings.SplitSeq(entry["filter"], ",") {
 						names++
-						if _, ok := Table()[name]; !ok {
+						x, ok := Table()[name]
+						if !ok {
 							t.Errorf("the example uses filter %q, which is unknown", name)
+							continue
+						}
+						s := settings(entry)
+						s.Metrics = metrics.New(metrics.Options{})
+						if _, err := x.New(s); err != nil {
+							t.Errorf("the example's filter cannot be made: %v", err)
 						}
 					}
 				}
