@@ -18,6 +18,11 @@ func filterKeys() []Key {
 // ourFilterKeys are those that motan-go lacks.
 func ourFilterKeys() []Key {
 	return []Key{
+		{Name: "rateLimitCaller", Type: Float, Unit: "calls/s", Since: motand, Description: "rateLimit: calls per second of each application; rateLimitCaller.<application> for one"},
+		{Name: "rateLimitCallerCapacity", Type: Int, Min: 1, Since: motand, Description: "burst of a caller; default twice its rate"},
+		{Name: "rateLimitReject", Type: Bool, Default: "false", Since: motand, Description: "rateLimit refuses at once instead of waiting"},
+		{Name: "rateLimitMaxWaiting", Type: Int, Default: "10000", Max: 1_000_000, Since: motand, Description: "calls that may wait in rateLimit"},
+		{Name: "circuitBreaker.probes", Type: Int, Default: "1", Min: 1, Max: 1000, Since: motand, Description: "calls that must succeed to close an open breaker"},
 		{Name: "switcher.name", Type: String, Method: true, Since: motand, Description: "switcher: the switch that lets calls through; default <id>_switcher"},
 	}
 }

@@ -164,7 +164,7 @@ func (c *checker) key(s source, name string, p pair) (Key, bool) {
 	case s.strict:
 		c.f.errorf(p.at, path, "unknown key %s%s", quote(p.key), c.suggest(base, s.section, true))
 	default:
-		if hint := c.suggest(base, s.section, false); hint != "" && !strings.HasPrefix(base, "rateLimit.") {
+		if hint := c.suggest(base, s.section, false); hint != "" && !strings.HasPrefix(base, "rateLimit.") && !strings.HasPrefix(base, "rateLimitCaller.") {
 			c.f.warnf(p.at, path, "unknown key %s%s", quote(p.key), hint)
 		}
 	}

@@ -79,10 +79,13 @@ type Entry struct {
 // caller's: whoever has filters of his own adds them.
 func Table() map[string]Entry {
 	return map[string]Entry{
-		"accessLog":        {Endpoint, 1, NewAccessLog},
-		"clusterAccessLog": {Cluster, 1, NewClusterAccessLog},
-		"metrics":          {Endpoint, 2, NewMetrics},
-		"clusterMetrics":   {Cluster, 5, NewClusterMetrics},
-		"switcher":         {Call, 4, NewSwitcher},
+		"accessLog":             {Endpoint, 1, NewAccessLog},
+		"clusterAccessLog":      {Cluster, 1, NewClusterAccessLog},
+		"metrics":               {Endpoint, 2, NewMetrics},
+		"clusterMetrics":        {Cluster, 5, NewClusterMetrics},
+		"switcher":              {Call, 4, NewSwitcher},
+		"rateLimit":             {Endpoint, 3, NewRateLimit},
+		"circuitBreaker":        {Endpoint, 20, NewCircuitBreaker},
+		"clusterCircuitBreaker": {Cluster, 20, NewClusterCircuitBreaker},
 	}
 }

@@ -17,11 +17,14 @@ func TestTable(t *testing.T) {
 		position Position
 		index    int // motan-go's
 	}{
-		"accessLog":        {Endpoint, 1},
-		"clusterAccessLog": {Cluster, 1},
-		"metrics":          {Endpoint, 2},
-		"clusterMetrics":   {Cluster, 5},
-		"switcher":         {Call, 4},
+		"accessLog":             {Endpoint, 1},
+		"clusterAccessLog":      {Cluster, 1},
+		"metrics":               {Endpoint, 2},
+		"clusterMetrics":        {Cluster, 5},
+		"switcher":              {Call, 4},
+		"rateLimit":             {Endpoint, 3},
+		"circuitBreaker":        {Endpoint, 20},
+		"clusterCircuitBreaker": {Cluster, 20},
 	}
 	table := Table()
 	if len(table) != len(want) {
@@ -65,14 +68,16 @@ func TestMetricsWantsARegistry(t *testing.T) {
 // are, and has an example that is YAML and uses filters that exist.
 func TestManuals(t *testing.T) {
 	manuals := map[string]string{
-		"accesslog.go": "AccessLog",
-		"metrics.go":   "Metrics",
-		"switcher.go":  "Switcher",
+		"accesslog.go":      "AccessLog",
+		"metrics.go":        "Metrics",
+		"switcher.go":       "Switcher",
+		"ratelimit.go":      "RateLimit",
+		"circuitbreaker.go": "CircuitBreaker",
 	}
 	for file, filter := range manuals {
 		t.Run(filter, func(t *testing.T) {
 			manual := docOf(t, file, filter)
-			for _, part := range []string{"\nSettings: ", "\nMetrics: ", "\nExample:\n"} {
+			for _, part := range []string{"\nSettings", "\nMetrics: ", "\nExample:\n"} {
 				if !strings.Contains(manual, part) {
 					t.Errorf("the manual has no %q", part)
 				}
