@@ -23,6 +23,12 @@ func ourFilterKeys() []Key {
 		{Name: "rateLimitReject", Type: Bool, Default: "false", Since: motand, Description: "rateLimit refuses at once instead of waiting"},
 		{Name: "rateLimitMaxWaiting", Type: Int, Default: "10000", Max: 1_000_000, Since: motand, Description: "calls that may wait in rateLimit"},
 		{Name: "circuitBreaker.probes", Type: Int, Default: "1", Min: 1, Max: 1000, Since: motand, Description: "calls that must succeed to close an open breaker"},
+		{Name: "concurrency.limit", Type: Int, Default: "1000", Min: 1, Max: 1_000_000, Since: motand, Description: "concurrency: calls of the service at once; where it is adaptive, the first limit"},
+		{Name: "concurrency.adaptive", Type: Bool, Default: "false", Since: motand, Description: "the limit follows the answer times"},
+		{Name: "concurrency.min", Type: Int, Default: "4", Min: 1, Max: 1_000_000, Since: motand, Description: "the least that it adapts to"},
+		{Name: "concurrency.max", Type: Int, Default: "10000", Min: 1, Max: 1_000_000, Since: motand, Description: "the most that it adapts to"},
+		{Name: "timeout.limit", Type: Int, Unit: "ms", Default: "0", Max: 86_400_000, Method: true, Since: motand, Description: "timeout: time for a call over all attempts; 0 is no limit"},
+		{Name: "timeout.caller", Type: Bool, Default: "true", Method: true, Since: motand, Description: "timeout: M_tmo of the caller bounds the call too"},
 		{Name: "switcher.name", Type: String, Method: true, Since: motand, Description: "switcher: the switch that lets calls through; default <id>_switcher"},
 	}
 }

@@ -84,6 +84,8 @@ func Table() map[string]Entry {
 		"metrics":               {Endpoint, 2, NewMetrics},
 		"clusterMetrics":        {Cluster, 5, NewClusterMetrics},
 		"switcher":              {Call, 4, NewSwitcher},
+		"timeout":               {Call, 6, NewTimeout},
+		"concurrency":           {Call, 10, NewConcurrency},
 		"rateLimit":             {Endpoint, 3, NewRateLimit},
 		"circuitBreaker":        {Endpoint, 20, NewCircuitBreaker},
 		"clusterCircuitBreaker": {Cluster, 20, NewClusterCircuitBreaker},

@@ -22,6 +22,8 @@ func TestTable(t *testing.T) {
 		"metrics":               {Endpoint, 2},
 		"clusterMetrics":        {Cluster, 5},
 		"switcher":              {Call, 4},
+		"timeout":               {Call, 6},
+		"concurrency":           {Call, 10},
 		"rateLimit":             {Endpoint, 3},
 		"circuitBreaker":        {Endpoint, 20},
 		"clusterCircuitBreaker": {Cluster, 20},
@@ -71,6 +73,8 @@ func TestManuals(t *testing.T) {
 		"accesslog.go":      "AccessLog",
 		"metrics.go":        "Metrics",
 		"switcher.go":       "Switcher",
+		"timeout.go":        "Timeout",
+		"concurrency.go":    "Concurrency",
 		"ratelimit.go":      "RateLimit",
 		"circuitbreaker.go": "CircuitBreaker",
 	}
