@@ -31,6 +31,11 @@ type Settings struct {
 	AccessLog *AccessLogger     // nil when no access log is written
 	States    *States           // what outlives the filter; nil means nothing does
 	Switches  *Switches         // nil means that nobody can set the filter's
+
+	// Route finds the refer of a service, of any group where group is empty, for calls that
+	// are sent elsewhere. It returns nil where there is none, and may be nil itself. It is
+	// asked while calls pass.
+	Route func(service, group string) motan.Handler
 }
 
 // check refuses a role that no line and no metric has.
@@ -85,6 +90,11 @@ func Table() map[string]Entry {
 		"clusterMetrics":        {Cluster, 5, NewClusterMetrics},
 		"switcher":              {Call, 4, NewSwitcher},
 		"timeout":               {Call, 6, NewTimeout},
+		"degrade":               {Call, 8, NewDegrade},
+		"acl":                   {Call, 3, NewACL},
+		"header":                {Call, 12, NewHeader},
+		"faultInjection":        {Call, 14, NewFaultInjection},
+		"mock":                  {Call, 15, NewMock},
 		"concurrency":           {Call, 10, NewConcurrency},
 		"rateLimit":             {Endpoint, 3, NewRateLimit},
 		"circuitBreaker":        {Endpoint, 20, NewCircuitBreaker},

@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	"agent/metrics":             {},
 	"agent/cluster":             {"motan", "registry", "agent/cluster/command"},
 	"agent/cluster/command":     {},
-	"filters":                   {"motan", "agent/metrics"},
+	"filters":                   {"motan", "motan/simple", "agent/metrics"},
 	"httpbridge":                {"motan", "motan/simple", "motan/breeze", "motan/hessian"},
 	"conf":                      {},
 	"agent": {
