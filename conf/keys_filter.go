@@ -61,6 +61,13 @@ func ourFilterKeys() []Key {
 		{Name: "header.set", Type: List, Method: true, Since: motand, Description: "name=value"},
 		{Name: "header.replyRemove", Type: List, Method: true, Since: motand, Description: "metadata that is taken out of answers"},
 		{Name: "header.replySet", Type: List, Method: true, Since: motand, Description: "name=value, in answers"},
+		{Name: "failfast.errors", Type: Int, Default: "10", Min: 1, Since: motand, Description: "failfast: failures in a row after which a node is left alone"},
+		{Name: "failfast.retryAfter", Type: Int, Unit: "ms", Default: "10000", Max: 86_400_000, Since: motand, Description: "between the calls that are tried on such a node"},
+		{Name: "failfast.bizException", Type: Bool, Default: "false", Since: motand, Description: "exceptions of the service count as failures"},
+		{Name: "loadShed.cpu", Type: Float, Unit: "%", Default: "90", Since: motand, Description: "loadShed: busy processors of the host that make it overloaded; 0 is no condition"},
+		{Name: "loadShed.delay", Type: Int, Unit: "ms", Default: "20", Max: 86_400_000, Since: motand, Description: "wait of calls in the agent that makes it overloaded; 0 is no condition"},
+		{Name: "loadShed.key", Type: String, Default: "priority", Since: motand, Description: "metadata that names the class of a call: high, normal, low"},
+		{Name: "loadShed.class", Type: String, Default: "normal", Values: []string{"high", "normal", "low"}, Since: motand, Description: "class of calls that name none"},
 		{Name: "switcher.name", Type: String, Method: true, Since: motand, Description: "switcher: the switch that lets calls through; default <id>_switcher"},
 	}
 }

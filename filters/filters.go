@@ -91,6 +91,8 @@ func Table() map[string]Entry {
 		"switcher":              {Call, 4, NewSwitcher},
 		"timeout":               {Call, 6, NewTimeout},
 		"degrade":               {Call, 8, NewDegrade},
+		"failfast":              {Endpoint, 1, NewFailfast},
+		"loadShed":              {Call, 3, NewLoadShed},
 		"acl":                   {Call, 3, NewACL},
 		"header":                {Call, 12, NewHeader},
 		"faultInjection":        {Call, 14, NewFaultInjection},
