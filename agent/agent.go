@@ -77,7 +77,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	warnOfLocalIP(a.log, c, ip)
 	a.compiler = &compiler{
 		extensions: x, pool: new(cluster.Pool), metrics: newMetrics(), accessLog: logs.access,
-		states: new(filters.States), switches: new(filters.Switches),
+		states: new(filters.States), switches: new(filters.Switches), route: a.routeTo,
 		local: new(registry.Local), localIP: ip, log: a.log,
 	}
 	if a.snapshot, err = a.compiler.compile(c); err != nil {

@@ -50,7 +50,7 @@ func (k *compiler) chains(e *conf.Entry, role string) (outer, inner []motan.Filt
 		settings := filters.Settings{
 			Role: role, ID: e.ID, Service: e.Path, Group: e.Group, Application: e.Application,
 			Params: e.Params, WholeCall: p.always && role == filters.ClientAgent, Metrics: k.metrics, AccessLog: k.accessLog,
-			States: k.states, Switches: k.switches,
+			States: k.states, Switches: k.switches, Route: k.route,
 		}
 		f, err := entry.New(settings)
 		if err != nil {

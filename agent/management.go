@@ -40,6 +40,8 @@ func newManagement(a *Agent) *management {
 	mux.HandleFunc("/switcher/get", m.getSwitch)
 	mux.HandleFunc("/switcher/getAll", m.getSwitches)
 	mux.HandleFunc("GET /api/v1/switches", m.switches)
+	mux.HandleFunc("GET /api/v1/filters", m.listFilters)
+	mux.HandleFunc("PUT /api/v1/filters", m.change(m.adjustFilters))
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("/readyz", m.ready)
 	mux.Handle("/metrics", a.compiler.metrics.Handler())
@@ -56,7 +58,7 @@ func newManagement(a *Agent) *management {
 		answer(w, http.StatusMethodNotAllowed, problem{"nodes are read with GET, announced with PUT, withdrawn with DELETE"})
 	})
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusNotFound, problem{"nothing is served at this address; there is /api/v1/local/nodes"})
+		answer(w, http.StatusNotFound, problem{"nothing is served at this address; there are /api/v1/filters, /api/v1/switches and /api/v1/local/nodes"})
 	})
 	m.server = &http.Server{
 		Handler:           mux,

@@ -43,9 +43,10 @@ type compiler struct {
 	extensions Extensions
 	pool       *cluster.Pool
 	metrics    *metrics.Registry
-	accessLog  *filters.AccessLogger // nil when switched off
-	states     *filters.States       // of filters; nil for snapshots that are not used
-	switches   *filters.Switches     // likewise
+	accessLog  *filters.AccessLogger                     // nil when switched off
+	states     *filters.States                           // of filters; nil for snapshots that are not used
+	switches   *filters.Switches                         // likewise
+	route      func(service, group string) motan.Handler // see filters.Settings; may be nil
 	local      *registry.Local
 	localIP    string
 	log        *slog.Logger
