@@ -37,6 +37,11 @@ func runTests(m *testing.M) int {
 	programs = dir
 	defer func() { _ = os.RemoveAll(dir) }() // what is left is in the system's folder for such
 	code := m.Run()
+	if *long {
+		if err := figures.print(os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "tests: print the figures:", err)
+		}
+	}
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, "tests: goroutines are left over:", err)
 		return 1
