@@ -13,11 +13,12 @@ CHAOS_TIME ?= 10m
 # The race detector needs cgo, thus a C compiler.
 RACE       = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 PEER      := tests/peers/motango
+MVN       ?= mvn
 # make bench BENCHFLAGS='-only P1,P5 -md'; make bench BENCHFLAGS=-h lists them
 BENCHFLAGS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all build run demo test test-deps peers chaos bench fuzz lint fmt cover clean help
+.PHONY: all build run demo test test-deps peers java chaos faults bench fuzz lint fmt cover clean help
 
 all: build lint test ## build, lint and test
 
@@ -32,6 +33,7 @@ demo: build ## show what motand does, call by call
 	sh scripts/demo.sh
 
 test: test-deps ## run all tests, with the race detector where there is a C compiler
+	@$(MAKE) --no-print-directory java || echo 'test: Motan Java cannot be built here, its tests skip themselves'
 	@$(if $(RACE),:,echo 'test: without -race: cgo is off, install a C compiler')
 	$(GO) test $(RACE) -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) ./...
 	@$(if $(RACE),echo 'test: allocations without -race: it allocates as well')
@@ -48,6 +50,17 @@ peers: ## build bin/motango, motan-go as a peer of the tests
 
 chaos: test-deps ## let everything befall the ZooKeeper registry for CHAOS_TIME (10m)
 	CHAOS_TIME=$(CHAOS_TIME) $(GO) test $(RACE) -count=1 -timeout=24h -v -run TestChaos $(TESTFLAGS) ./registry/zookeeper
+
+java: $(BIN)/java/com/example/Peer.class ## build bin/java, Motan Java as a peer of the tests (javac, maven)
+
+$(BIN)/java/com/example/Peer.class: $(wildcard tests/peers/java/com/example/*.java) tests/peers/java/pom.xml
+	@mkdir -p $(BIN)/java
+	$(MVN) -q -B -f tests/peers/java/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(BIN)/java
+	javac -nowarn -Xlint:-deprecation -cp '$(BIN)/java/*' -d $(BIN)/java tests/peers/java/com/example/*.java
+
+faults: build test-deps ## run the fault tests at full length, half an hour; print what they measured
+	@$(MAKE) --no-print-directory java || echo 'faults: Motan Java cannot be built here'
+	$(GO) test ./tests -count=1 -timeout=2h -v -run '^Test(Fault|Java)' $(TESTFLAGS) -faults
 
 bench: build test-deps ## measure motand, HAProxy, nginx and motan-go: bin/bench
 	@$(MAKE) --no-print-directory peers || echo 'bench: motan-go cannot be built here'

@@ -136,13 +136,15 @@ func TestCalls(t *testing.T) {
 		{"no argument", []string{"-method", "echo"}, `{"value":null}`, 0},
 		{"map of strings", []string{"-method", "echo", `{"a":"b"}`}, `{"value":{"a":"b"},"type":"map[string]string"}`, 0},
 		{
-			"map", []string{"-method", "echo", `{"a":[1,2.5,"x",true]}`},
+			"map",
+			[]string{"-method", "echo", `{"a":[1,2.5,"x",true]}`},
 			`{"value":{"a":[1,2.5,"x",true]},"type":"map[interface {}]interface {}"}`, 0,
 		},
 		{"list of strings", []string{"-method", "echo", `["a"]`}, `{"value":["a"],"type":"[]string"}`, 0},
 		{"bytes", []string{"-method", "echo", "bytes:AAH/"}, `{"value":"AAH/","type":"[]uint8"}`, 0},
 		{
-			"several", []string{"-method", "echo", "byte:7", "int16:-2", "int32:-3", "float32:1.5"},
+			"several",
+			[]string{"-method", "echo", "byte:7", "int16:-2", "int32:-3", "float32:1.5"},
 			`{"value":[7,-2,-3,1.5],"type":"[]interface {}"}`, 0,
 		},
 		{"breeze", []string{"-serialization", "breeze", "-method", "add", "1", "2"}, `{"value":3,"type":"int64"}`, 0},
@@ -150,20 +152,24 @@ func TestCalls(t *testing.T) {
 		{"slow", []string{"-method", "slow", "20"}, `{"value":20,"type":"int64"}`, 0},
 		{"which server", []string{"-method", "name"}, `{"value":"one","type":"string"}`, 0},
 		{
-			"business exception", []string{"-method", "fail", `"no <money>"`, "17"},
+			"business exception",
+			[]string{"-method", "fail", `"no <money>"`, "17"},
 			`{"value":null,"exception":{"errcode":17,"errmsg":"no \u003cmoney\u003e","errtype":2}}`, 1,
 		},
 		{
-			"panic", []string{"-method", "panics"},
+			"panic",
+			[]string{"-method", "panics"},
 			`{"value":null,"exception":{"errcode":500,"errmsg":"provider call panic","errtype":1}}`, 1,
 		},
 		{
-			"no such method", []string{"-method", "nosuch"},
+			"no such method",
+			[]string{"-method", "nosuch"},
 			`{"value":null,"exception":{"errcode":500,"errmsg":"method nosuch is not found in provider.","errtype":1}}`, 1,
 		},
 		{
 			// motan-go's simple serialization cannot write null inside a list.
-			"null in a list", []string{"-method", "echo", "null", "1"},
+			"null in a list",
+			[]string{"-method", "echo", "null", "1"},
 			`{"value":null,"exception":{"errcode":500,` +
 				`"errmsg":"convert to response fail. err:not support type by SimpleSerialization","errtype":1}}`, 1,
 		},

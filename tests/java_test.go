@@ -1,0 +1,193 @@
+package tests
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/motand/motand/motan"
+	"github.com/motand/motand/motan/motantest"
+	"github.com/motand/motand/registry/zookeeper/zktest"
+)
+
+// javaPeer is a run of Motan Java as tests/peers/java has it.
+type javaPeer struct {
+	*process
+	in io.WriteCloser
+}
+
+// startJava runs the peer with the arguments until the test ends. The test is skipped where it was not built.
+func startJava(t testing.TB, args ...string) *javaPeer {
+	t.Helper()
+	need(t, "java")
+	dir, err := filepath.Abs(filepath.Join("..", "bin", "java"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "com", "example", "Peer.class")); err != nil {
+		t.Skip("skipped: Motan Java is not built: make java does it, and needs javac, maven and a registry of Java libraries")
+	}
+	options := []string{
+		"-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", // what Hessian wants of Java 17 is no option of Java 8:
+		"-XX:+IgnoreUnrecognizedVMOptions", "--add-opens=java.base/java.lang=ALL-UNNAMED", "-cp", dir + "/*:" + dir, "com.example.Peer",
+	}
+	p := &process{
+		t: t, name: "Motan Java " + args[0], done: make(chan struct{}),
+		cmd: exec.Command("java", append(options, args...)...),
+	}
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = t.TempDir(), &p.out, &p.out, dieWithUs()
+	in, err := p.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatalf("start %s: %v", p.name, err)
+	}
+	go func() { // ends with the process, which the cleanup kills
+		_ = p.cmd.Wait() // what it says is in cmd.ProcessState
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		p.Kill()
+		if t.Failed() {
+			t.Logf("%s wrote:\n%s", p.name, tail(p.Output(), 60))
+		}
+	})
+	j := &javaPeer{process: p, in: in}
+	await(t, p.name+" to be ready", func() bool {
+		if !p.Running() {
+			t.Fatalf("%s ended with exit code %d", p.name, p.Wait())
+		}
+		return len(j.lines("ready")) > 0
+	})
+	return j
+}
+
+// lines are what follows the word in each line that begins with it.
+func (j *javaPeer) lines(word string) []string {
+	var found []string
+	for line := range strings.Lines(j.Output()) {
+		if rest, ok := strings.CutPrefix(strings.TrimRight(line, "\r\n"), word); ok {
+			found = append(found, strings.TrimPrefix(rest, " "))
+		}
+	}
+	return found
+}
+
+// hello has the client make one call, and returns its answer.
+func (j *javaPeer) hello(name string) string {
+	j.t.Helper()
+	before := len(j.lines("answer")) + len(j.lines("failed"))
+	if _, err := io.WriteString(j.in, name+"\n"); err != nil {
+		j.t.Fatalf("tell %s: %v", j.name, err)
+	}
+	await(j.t, "an answer at Motan Java", func() bool { return len(j.lines("answer"))+len(j.lines("failed")) > before })
+	if failed := j.lines("failed"); len(failed) > 0 {
+		j.t.Fatalf("hello %q at %s failed: %s", name, j.name, failed[len(failed)-1])
+	}
+	answers := j.lines("answer")
+	return answers[len(answers)-1]
+}
+
+const javaService = "com.example.JavaEcho"
+
+// javaRefer refers to the service in both forms: over HTTP, and as a provider for Java.
+func javaRefer(settings, group, serialization string) string {
+	return agentYAML + `
+motan-registry:
+  zk: ` + settings + `
+motan-refer:
+  echo: {path: ` + javaService + `, group: ` + group + `, protocol: motan2, registry: zk, requestTimeout: 20000, version: "1.0", serialization: ` + serialization + `}
+`
+}
+
+// loopbackName is a name of this host that stands for a loopback address. Motan Java registers no such address, and not
+// "localhost": it would take one from the network. The test is skipped where there is no such name.
+func loopbackName(t testing.TB) string {
+	t.Helper()
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(t.Context(), "ip4", name)
+	if err != nil || len(addrs) == 0 || !addrs[0].IsLoopback() {
+		t.Skipf("skipped: the name of this host, %s, stands for %v (%v), and this test keeps to the loopback interface", name, addrs, err)
+	}
+	return name
+}
+
+// TestJavaServerIsFound has Motan Java register a service in a real ZooKeeper, and motand's callers call it: Go over HTTP.
+// When it leaves, it is not called any more.
+func TestJavaServerIsFound(t *testing.T) {
+	server := zktest.Start(t)
+	java := startJava(t, "server", server.Addr, loopbackName(t), strconv.Itoa(freePort(t)), "java", "simple")
+	d := startMotand(t, javaRefer(zkSettings(server.Addr), "java", "simple"), "-localIP", "127.0.0.1")
+	await(t, "Java's service to be called", func() bool { return d.rpc(javaService, "hello", `["日本"]`).status == http.StatusOK })
+	d.rpc(javaService, "hello", `["日本"]`).want(http.StatusOK, `"hello 日本 from java"`)
+	z := tree{t, server.Client()}
+	for _, name := range z.children("/motan/java/" + javaService + "/server") {
+		data, _, err := z.conn.Get("/motan/java/" + javaService + "/server/" + name)
+		t.Logf("Java's node %s: %q, %v", name, data, err)
+	}
+	_ = java.in.Close() // fails when Java has ended, which is noticed below
+	await(t, "Java's node to be gone", func() bool { return len(z.children("/motan/java/"+javaService+"/server")) == 0 })
+}
+
+// TestJavaFindsMotand has Motan Java subscribe to what motand announces, in each serialization that both know: its call goes
+// through motand to a provider. Then a second provider comes and the first goes.
+func TestJavaFindsMotand(t *testing.T) {
+	server := zktest.Start(t)
+	settings := zkSettings(server.Addr)
+	for _, serialization := range []string{"simple", "breeze", "hessian2"} {
+		t.Run(serialization, func(t *testing.T) {
+			export := func(p *motantest.Server) *daemon {
+				yaml := exportYAML(0, "zk", settings)
+				yaml = strings.Replace(yaml, "proxy: motan2:0", "proxy: motan2:"+portOf(p.Addr()), 1)
+				yaml = strings.Replace(yaml, "propagationDelay: 0", "propagationDelay: 1000", 1)
+				yaml = strings.Replace(yaml, "serialization: simple", "serialization: "+serialization, 1)
+				yaml = strings.Replace(yaml, "group: demo", "group: "+serialization, 1)
+				yaml = strings.Replace(yaml, "com.example.Both", javaService+"\n    version: \"1.0\"", 1)
+				return startMotandUp(t, newSetup(t), yaml)
+			}
+			z := tree{t, server.Client()}
+			folder := "/motan/" + serialization + "/" + javaService + "/server"
+			listed := func(n int) {
+				t.Helper()
+				await(t, strconv.Itoa(n)+" to be listed", func() bool { return len(z.children(folder)) == n })
+			}
+			same := func(request *motan.Frame) *motan.Frame {
+				reply := motantest.Echo(request)
+				reply.Serialize = request.Serialize
+				return reply
+			}
+			one, two := motantest.NewServer(t, same), motantest.NewServer(t, same)
+			first := export(one)
+			listed(1)
+			java := startJava(t, "client", server.Addr, serialization, serialization)
+			if got := java.hello("äöü"); got != "äöü" {
+				t.Errorf("got %q, want what was sent", got)
+			}
+			if len(one.Frames()) == 0 {
+				t.Error("the call did not come to the provider")
+			}
+			export(two)
+			listed(2)
+			await(t, "the second to be called", func() bool {
+				java.hello("again")
+				return len(two.Frames()) > 0
+			})
+			first.Stop()
+			for range 20 {
+				if got := java.hello("still"); got != "still" {
+					t.Errorf("after the first has gone: got %q, want still", got)
+				}
+			}
+		})
+	}
+}
