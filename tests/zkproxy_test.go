@@ -162,8 +162,10 @@ func (p *zkProxy) pass(in, out net.Conn) {
 	})
 	both.Go(func() { // ends with answers
 		for x := range answers {
-			timer := time.NewTimer(time.Until(x.at))
-			<-timer.C
+			if wait := time.Until(x.at); wait > 0 { // timers of nothing cost a millisecond each on some systems
+				timer := time.NewTimer(wait)
+				<-timer.C
+			}
 			if _, err := in.Write(x.data); err != nil {
 				in.Close()
 			}
