@@ -175,11 +175,12 @@ func (k Known) withDefaults() Known {
 		return otherwise
 	}
 	return Known{
-		Registries:     or(k.Registries, "direct", "file", "local", "zookeeper", "zk"),
-		Protocols:      or(k.Protocols, "motan2", "motan", "motanV1Compatible", "cedrus", "grpc", "local"),
-		Exports:        or(k.Exports, "motan2", "motan", "cgi"),
-		Providers:      or(k.Providers, "http", "httpx", "cgi", "motan2", "motan"),
-		Filters:        or(k.Filters, "accessLog", "metrics", "circuitBreaker", "failfast", "trace", "rateLimit", "clusterAccessLog", "clusterMetrics", "clusterCircuitBreaker"),
+		Registries: or(k.Registries, "direct", "file", "local", "zookeeper", "zk"),
+		Protocols:  or(k.Protocols, "motan2", "motan", "motanV1Compatible", "cedrus", "grpc", "local"),
+		Exports:    or(k.Exports, "motan2", "motan", "cgi"),
+		Providers:  or(k.Providers, "http", "httpx", "cgi", "motan2", "motan"),
+		Filters: or(k.Filters, "accessLog", "metrics", "circuitBreaker", "failfast", "trace", "rateLimit", "clusterAccessLog", "clusterMetrics", "clusterCircuitBreaker",
+			"switcher", "acl", "loadShed", "timeout", "degrade", "concurrency", "header", "faultInjection", "mock"),
 		HAStrategies:   or(k.HAStrategies, "failover", "backupRequest"),
 		LoadBalances:   or(k.LoadBalances, "random", "roundrobin", "wrr", "consistentHashKey", "leastActive", "p2c"),
 		Serializations: or(k.Serializations, "simple", "breeze", "hessian2", "protobuf", "grpc-pb", "grpc-pb-json", "fastjson"),

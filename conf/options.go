@@ -31,7 +31,7 @@ type Known struct {
 	Protocols      []string // of refers: motan2, motan, motanV1Compatible, cedrus, grpc, local
 	Exports        []string // protocols of export: motan2, motan, cgi
 	Providers      []string // http, httpx, cgi, motan2, motan
-	Filters        []string // motan-go's nine; others are warned of
+	Filters        []string // motan-go's nine and those of package filters; others are warned of
 	HAStrategies   []string // failover, backupRequest
 	LoadBalances   []string // random, roundrobin, wrr, consistentHashKey, leastActive, p2c
 	Serializations []string // simple, breeze, hessian2, protobuf, grpc-pb, grpc-pb-json, fastjson

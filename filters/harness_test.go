@@ -112,6 +112,18 @@ func BenchmarkFilters(b *testing.B) {
 		{"none", "", nil},
 		{"switcher", "switcher", nil},
 		{"switcher of a method", "switcher", map[string]string{"x().switcher.name": "x"}},
+		{"rateLimit", "rateLimit", textParams("rateLimit=100000000 capacity=2000000000")},
+		{"circuitBreaker", "circuitBreaker", nil},
+		{"failfast", "failfast", nil},
+		{"concurrency", "concurrency", nil},
+		{"adaptive concurrency", "concurrency", textParams("concurrency.adaptive=true")},
+		{"timeout", "timeout", textParams("timeout.limit=60000")},
+		{"degrade", "degrade", textParams("degrade.errorPercent=50")},
+		{"fault for others", "faultInjection", map[string]string{"fault.until": "2999-01-01T00:00:00Z", "fault.callers": "x", "fault.error": "503 x"}},
+		{"mock of another", "mock", textParams("x().mock.value=1")},
+		{"acl", "acl", textParams("acl.allow=app acl.allowIP=10.0.0.0/8")},
+		{"header", "header", textParams("header.set=zone=north")},
+		{"loadShed", "loadShed", textParams("loadShed.cpu=0")},
 	} {
 		b.Run(tt.name, func(b *testing.B) { cost(b, tt.filter, tt.params) })
 	}
