@@ -7,7 +7,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo de
 LDFLAGS   := -s -w -X github.com/motand/motand/agent.Version=$(VERSION)
 # Set on the command line: make test TESTFLAGS=-v, make fuzz FUZZTIME=10m
 TESTFLAGS ?=
-TIMEOUT   ?= 10m
+TIMEOUT   ?= 20m
 FUZZTIME  ?= 60s
 CHAOS_TIME ?= 10m
 # The race detector needs cgo, thus a C compiler.

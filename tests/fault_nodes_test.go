@@ -32,15 +32,19 @@ func (z tree) create(path string, data []byte, mayBe bool) {
 	}
 }
 
-// remove deletes a node and those below it.
+// remove deletes a node and those below it, again where an agent that watches it is quicker to make it anew.
 func (z tree) remove(path string) {
 	z.t.Helper()
-	for _, name := range z.children(path) {
-		z.remove(path + "/" + name)
-	}
-	if err := z.conn.Delete(path, -1); err != nil {
-		z.t.Fatalf("delete %s: %v", path, err)
-	}
+	await(z.t, path+" to be deleted", func() bool {
+		for _, name := range z.children(path) {
+			z.remove(path + "/" + name)
+		}
+		err := z.conn.Delete(path, -1)
+		if err != nil && err != zk.ErrNotEmpty && err != zk.ErrNoNode { //nolint:errorlint // the client returns them as they are
+			z.t.Fatalf("delete %s: %v", path, err)
+		}
+		return err != zk.ErrNotEmpty //nolint:errorlint // as above
+	})
 }
 
 // list makes the node of a provider of com.example.Both at addr, as a person would write it.

@@ -34,8 +34,8 @@ func TestFaultProviderKilled(t *testing.T) {
 	a := load.take()
 	note(t, "until then", a)
 	for kind := range a.failed {
-		if !strings.Contains(kind, "closed") {
-			t.Errorf("a call failed with %q, want only those whose connection was closed", kind)
+		if !strings.Contains(kind, "channel has been shutdown") {
+			t.Errorf("a call failed with %q, want only those whose connection ended", kind)
 		}
 	}
 	listed := m.owner(victim) != 0
