@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/motand/motand/agent/cluster/command"
+	"github.com/motand/motand/filters"
 	"github.com/motand/motand/motan"
 	"github.com/motand/motand/registry"
 )
@@ -24,6 +27,7 @@ type commands struct {
 	file        string // keeps the texts over a restart; empty for nowhere
 	log         *slog.Logger
 	wrong       atomic.Int64 // texts and single commands that were ignored
+	switches    *filters.Switches
 
 	routes map[string][]*route // by group
 	mu     sync.Mutex
@@ -46,8 +50,8 @@ type orders struct {
 	problem string    // why text is not in force; empty when it is
 }
 
-func newCommands(application, file string, log *slog.Logger) *commands {
-	return &commands{application: application, file: file, log: log, texts: make(map[order]*orders), routes: make(map[string][]*route)}
+func newCommands(application, file string, switches *filters.Switches, log *slog.Logger) *commands {
+	return &commands{application: application, file: file, switches: switches, log: log, texts: make(map[order]*orders), routes: make(map[string][]*route)}
 }
 
 // start watches the commands that concern the routes until ctx ends. Those of the last run count until the registries have
@@ -112,12 +116,32 @@ func (k *commands) update(o order, text string) {
 	if text != before {
 		k.log.Info("agent: commands have changed", append(at, "commands", len(list.Commands))...)
 	}
+	k.flip()
 	for group, routes := range k.routes {
 		if o.scope.Group == "" || o.scope.Group == group {
 			for _, r := range routes {
 				k.lead(r)
 			}
 		}
+	}
+}
+
+// flip sets the switches as all commands together say: where several name a switch, an agent's before a group's.
+func (k *commands) flip() {
+	if k.switches == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock() // so that the last one to come here has the newest commands
+	places := slices.SortedFunc(maps.Keys(k.texts), func(a, b order) int {
+		return cmp.Or(cmp.Compare(a.scope.Application, b.scope.Application), cmp.Compare(a.name(), b.name()))
+	})
+	values := make(map[string]bool)
+	for _, o := range places { // applications come last
+		maps.Copy(values, command.Set{Group: k.texts[o].list}.Switches())
+	}
+	for _, name := range k.switches.Command(values) {
+		k.log.Warn("agent: a command has changed a switcher", "switcher", name, "value", k.switches.Get(name).Value().String())
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/motand/motand/agent/cluster"
 	"github.com/motand/motand/conf"
+	"github.com/motand/motand/filters"
 	"github.com/motand/motand/motan"
 	"github.com/motand/motand/motan/motantest"
 	"github.com/motand/motand/registry"
@@ -223,7 +224,7 @@ func TestCommandsAreKept(t *testing.T) {
 
 // Of several registries the commands of all count, those of the first before.
 func TestCommandsOfSeveralRegistries(t *testing.T) {
-	k := newCommands("app", "", slog.New(slog.DiscardHandler))
+	k := newCommands("app", "", nil, slog.New(slog.DiscardHandler))
 	r := &route{refer: &conf.Refer{Entry: conf.Entry{Path: "svc", Group: "g", Registries: []string{"one", "two"}}}, cluster: cluster.New(cluster.Settings{Pool: new(cluster.Pool)})}
 	r.steering.route = r
 	regs := map[string]registry.Registry{"one": new(commander), "two": new(commander), "plain": new(registry.Static)}
@@ -234,5 +235,36 @@ func TestCommandsOfSeveralRegistries(t *testing.T) {
 	regs["one"].(*commander).command(ofGroup, `{"index":9,"pattern":"*","mergeGroups":["a"]}`)
 	if c, ok := k.set(r).Traffic("svc"); !ok || c.Groups[0].Name != "a" {
 		t.Errorf("got %+v, want that of the first registry", c)
+	}
+}
+
+// Switch commands count while they exist: afterwards a switch is what it was, or was set to meanwhile.
+func TestSwitchCommands(t *testing.T) {
+	reg, s := lead(t, ", mixGroups: h")
+	switches := s.commands.switches
+	switches.Register("a", false)
+	switches.Register("b", true)
+	expect := func(what string, a, b bool) {
+		t.Helper()
+		if gotA, gotB := switches.Get("a").Value().On, switches.Get("b").Value().On; gotA != a || gotB != b {
+			t.Errorf("%s: got a %t and b %t, want %t and %t", what, gotA, gotB, a, b)
+		}
+	}
+	reg.command(ofGroup, `{"commandType":2,"pattern":"a:true,unknown:true"}`)
+	expect("of the group", true, true)
+	reg.command(ofApp, `{"commandType":2,"pattern":"a:false,b:false"}`)
+	expect("of the application", false, false)
+	if _, err := switches.Set("b", filters.SwitchValue{On: false, Percent: 100}); err != nil {
+		t.Fatal(err)
+	}
+	reg.command(ofApp)
+	expect("of the group again, b set by hand", true, false)
+	if !switches.Register("unknown", false).Value().On {
+		t.Error("a switch that is registered later is not commanded")
+	}
+	reg.command(ofGroup)
+	expect("none", false, false)
+	if changes := switches.Changes(); len(changes) != 1 || changes["b"].Value != "false" {
+		t.Errorf("got %v to be kept, want what was set by hand", changes)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/motand/motand/agent/cluster"
 	"github.com/motand/motand/conf"
+	"github.com/motand/motand/filters"
 	"github.com/motand/motand/motan"
 	"github.com/motand/motand/motan/motantest"
 	"github.com/motand/motand/registry"
@@ -49,7 +50,7 @@ func newCompiler(t testing.TB, x Extensions) *compiler {
 	t.Helper()
 	k := &compiler{
 		extensions: x, pool: new(cluster.Pool), metrics: newMetrics(),
-		local: new(registry.Local), localIP: "127.0.0.1", log: slog.New(slog.DiscardHandler),
+		local: new(registry.Local), localIP: "127.0.0.1", log: slog.New(slog.DiscardHandler), switches: new(filters.Switches),
 	}
 	t.Cleanup(k.pool.Close)
 	return k

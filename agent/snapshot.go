@@ -60,7 +60,7 @@ func (k *compiler) compile(c *conf.Config) (*snapshot, error) {
 		routes:     &routes{byService: make(map[string][]*route), strict: c.Agent.StrictGroup},
 		exports:    &exports{byService: make(map[string][]*export)},
 		registries: make(map[string]registry.Registry),
-		commands:   newCommands(c.Agent.Application, filepath.Join(c.Agent.RuntimeDir, "commands.json"), k.log),
+		commands:   newCommands(c.Agent.Application, filepath.Join(c.Agent.RuntimeDir, "commands.json"), k.switches, k.log),
 	}
 	var errs []error
 	for _, r := range c.Registries {

@@ -75,14 +75,32 @@ func (v SwitchValue) String() string {
 type Switch struct {
 	name       string
 	now        atomic.Pointer[SwitchValue]
-	configured SwitchValue // guarded by the mu of its Switches, as the next one
-	used       bool        // a filter asks it
+	configured SwitchValue  // guarded by the mu of its Switches, as the next ones
+	set        SwitchValue  // by hand or by the configuration
+	command    *SwitchValue // what counts instead while it is commanded; nil when it is not
+	used       bool         // a filter asks it
 }
 
 func newSwitch(name string, v SwitchValue) *Switch {
 	w := &Switch{name: name, configured: v}
-	w.now.Store(&v)
+	w.put(v)
 	return w
+}
+
+// put sets the switch, which shows once no command is in force.
+func (w *Switch) put(v SwitchValue) {
+	w.set = v
+	w.obey(w.command)
+}
+
+// obey makes a command count, or what was set where it is nil.
+func (w *Switch) obey(command *SwitchValue) {
+	w.command = command
+	v := w.set
+	if command != nil {
+		v = *command
+	}
+	w.now.Store(&v)
 }
 
 // Value is what the switch is set to.
@@ -109,8 +127,9 @@ func has(list []string, text []byte) bool {
 // configuration or a filter has registered. The zero value has none; a nil Switches gives each
 // filter switches of its own, which nobody can set.
 type Switches struct {
-	mu  sync.Mutex
-	all map[string]*Switch // guarded by mu
+	mu        sync.Mutex
+	all       map[string]*Switch // guarded by mu
+	commanded map[string]bool    // guarded by mu; see Command
 }
 
 // ErrUnknownSwitch says that neither the configuration nor a filter has a switch of that name.
@@ -144,6 +163,9 @@ func (s *Switches) register(name string, v SwitchValue) *Switch {
 		return w
 	}
 	w := newSwitch(name, v)
+	if on, ok := s.commanded[name]; ok {
+		w.obey(&SwitchValue{On: on, Percent: 100})
+	}
 	if len(s.all) >= maxSwitches { // beyond the limit switches work, but cannot be set
 		return w
 	}
@@ -166,12 +188,34 @@ func (s *Switches) Configure(name string, v SwitchValue) {
 	}
 	if w.configured.String() != v.String() {
 		w.configured = v
-		w.now.Store(&v)
+		w.put(v)
 	}
 }
 
-// Set sets a switch and returns what it was set to before. A name that is not registered is
-// ErrUnknownSwitch.
+// Command sets the switches of values for as long as it is not called again: those that are no longer among them are
+// then what they were, or what they were set to meanwhile. Names that are not registered count once they are. It returns
+// the names of those that changed, in order.
+func (s *Switches) Command(values map[string]bool) (changed []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.commanded = maps.Clone(values)
+	for name, w := range s.all {
+		before := w.now.Load().String()
+		if on, ok := values[name]; ok {
+			w.obey(&SwitchValue{On: on, Percent: 100})
+		} else {
+			w.obey(nil)
+		}
+		if w.now.Load().String() != before {
+			changed = append(changed, name)
+		}
+	}
+	slices.Sort(changed)
+	return changed
+}
+
+// Set sets a switch and returns what it was set to before. While it is commanded, that shows only afterwards. A name that
+// is not registered is ErrUnknownSwitch.
 func (s *Switches) Set(name string, v SwitchValue) (before SwitchValue, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,7 +223,9 @@ func (s *Switches) Set(name string, v SwitchValue) (before SwitchValue, err erro
 	if w == nil {
 		return before, ErrUnknownSwitch
 	}
-	return *w.now.Swap(&v), nil
+	before = w.set
+	w.put(v)
+	return before, nil
 }
 
 // Get returns a switch, nil where none has that name.
@@ -208,8 +254,8 @@ func (s *Switches) Changes() map[string]SwitchChange {
 	defer s.mu.Unlock()
 	changes := make(map[string]SwitchChange)
 	for name, w := range s.all {
-		if now, configured := w.now.Load().String(), w.configured.String(); now != configured {
-			changes[name] = SwitchChange{Value: now, Configured: configured}
+		if set, configured := w.set.String(), w.configured.String(); set != configured {
+			changes[name] = SwitchChange{Value: set, Configured: configured}
 		}
 	}
 	return changes
@@ -227,7 +273,7 @@ func (s *Switches) Restore(changes map[string]SwitchChange) (skipped []string) {
 			skipped = append(skipped, name)
 			continue
 		}
-		w.now.Store(&v)
+		w.put(v)
 	}
 	slices.Sort(skipped)
 	return skipped

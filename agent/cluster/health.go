@@ -71,8 +71,12 @@ const (
 func (k *Cluster) signOf(c *motan.Call) sign {
 	if c.Err != nil {
 		switch c.Err.Kind {
-		case motan.KindNotSent, motan.KindBroken:
+		case motan.KindBroken:
 			return dead
+		case motan.KindNotSent:
+			if c.Err.Cause != nil { // else a filter here has refused the node, as an open circuit breaker does
+				return dead
+			}
 		case motan.KindTimeout:
 			if c.Now()-c.AttemptStart >= int64(k.settings.Timeouts.Request)/2 {
 				return dead

@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -32,7 +33,8 @@ func (f *acting) wait(d time.Duration) { f.now += int64(d) }
 var (
 	broken  = act{err: motan.Errorf(motan.KindBroken, motan.CodeDefault, "broken")}
 	refused = act{err: motan.Errorf(motan.KindRefused, motan.CodeRejected, "refused by a filter here")}
-	unsent  = act{err: motan.Errorf(motan.KindNotSent, motan.CodeNoChannel, "no channel")}
+	unsent  = act{err: &motan.Error{Kind: motan.KindNotSent, Code: motan.CodeNoChannel, Type: motan.TypeService, Message: "no channel", Cause: errors.New("refused")}}
+	circuit = act{err: motan.Errorf(motan.KindNotSent, motan.CodeDefault, "circuit open")}
 	closed  = act{x: &motan.Exception{Code: motan.CodeUnavailable, Type: motan.TypeService, Message: "closing"}}
 	confuse = act{x: &motan.Exception{Code: 500, Type: motan.TypeFramework, Message: "no such method"}}
 	thrown  = act{x: &motan.Exception{Code: 500, Type: motan.TypeBiz, Message: "no such user"}}
@@ -63,6 +65,7 @@ func TestHealth(t *testing.T) {
 		{"patient time-outs", act{takes: time.Second, err: timeout}, false, true},
 		{"impatient time-outs", act{takes: 10 * time.Millisecond, err: timeout}, false, false},
 		{"refused here", refused, false, false},
+		{"refused here, to be tried elsewhere", circuit, false, false},
 		{"exceptions of the implementation", thrown, false, false},
 		{"exceptions of the framework at one node", confuse, false, true},
 		{"exceptions of the framework at all nodes, which callers cause", confuse, true, false},
