@@ -35,7 +35,9 @@ func (b *board) watch(ctx context.Context, s Service, update func(packed), left 
 	}
 	var w watching
 	w.feed = b.outlets.watch(ctx, s, update, func() {
+		b.mu.Lock() // before w is looked at: a context that has ended already calls this at once
 		b.leave(k, w.feed)
+		b.mu.Unlock()
 		if left != nil {
 			left()
 		}
@@ -46,10 +48,8 @@ func (b *board) watch(ctx context.Context, s Service, update func(packed), left 
 	b.feeds[k] = append(b.feeds[k], w)
 }
 
-// leave ends a watch.
+// leave ends a watch. Caller holds mu.
 func (b *board) leave(k serviceKey, f *Feed) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.feeds[k] = slices.DeleteFunc(b.feeds[k], func(w watching) bool { return w.feed == f })
 	if len(b.feeds[k]) == 0 {
 		delete(b.feeds, k)

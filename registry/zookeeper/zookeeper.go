@@ -130,7 +130,11 @@ func (r *Registry) Watch(ctx context.Context, s registry.Service, update func([]
 		r.showClient(p, s)
 	}
 	var f *registry.Feed
-	f = r.feeds.Watch(ctx, s, update, func() { r.leave(o, f) }) // which waits for mu
+	f = r.feeds.Watch(ctx, s, update, func() {
+		r.mu.Lock() // before f is looked at: a context that has ended already calls this at once
+		defer r.mu.Unlock()
+		r.leave(o, f)
+	})
 	o.add(f)
 	poke(r.wake)
 	return nil
@@ -144,10 +148,8 @@ func (r *Registry) newVigil(path string) vigil {
 	return vigil{dirty: true, armed: armed, auditAt: time.Now().Add(about(r.options.Relist))}
 }
 
-// leave ends a watch; the list is forgotten with the last.
+// leave ends a watch; the list is forgotten with the last. The caller holds mu.
 func (r *Registry) leave(o *lookout, f *registry.Feed) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	delete(o.feeds, f)
 	if len(o.feeds) > 0 || r.lookouts[o.dir] != o {
 		return
