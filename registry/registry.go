@@ -2,6 +2,11 @@
 //
 // It holds the interface that the agent is built on, the URL text that Motan registries keep, the on-disk cache, and
 // the registries that need no server: Static, Direct, File and Local. Registries that do are packages beside it.
+// A registry of another kind is a package beside it. Its Watch and Announce check their arguments, note what is wanted and
+// return; goroutines that end with Close bring it about and begin again whatever happens. Feeds hand out the lists, so that a
+// slow receiver delays only itself; ParseNode and Node.Text read and write what is stored. Closer, Stater and Browser are
+// abilities to add where they make sense. Cached does the remembering. Its tests run registrytest.Run.
+//
 // It does not connect to providers, choose between them, or check that they are alive.
 //
 // The failure it prevents: a caller that knows nobody because the registry is slow, gone, or has told nonsense.

@@ -11,6 +11,7 @@ libc6-dev|test -e /usr/include/stdlib.h|the race detector
 zookeeper|test -e /usr/share/java/zookeeper.jar|a ZooKeeper server for the registry's tests
 default-jdk-headless|command -v javac|Motan Java as a peer
 maven|command -v mvn|Motan Java as a peer
+etcd-server|command -v etcd|an etcd server for the registry's tests
 php-cli|command -v php|a PHP client
 php-curl|php -m | grep -qix curl|a PHP client over HTTP
 php-fpm|ls /usr/sbin/php-fpm*|a FastCGI provider

@@ -28,6 +28,8 @@ var mayImport = map[string][]string{
 	"registry":                  {},
 	"registry/*":                {"registry"},
 	"registry/zookeeper/zktest": {"registry", "registry/zookeeper"},
+	"registry/etcd/etcdtest":    {},
+	"registry/registrytest":     {"registry"},
 	"agent/metrics":             {},
 	"agent/cluster":             {"motan", "registry", "agent/cluster/command"},
 	"agent/cluster/command":     {},
@@ -44,7 +46,7 @@ var mayImport = map[string][]string{
 
 // forTests are harnesses: the tests of any package may import them, and nothing else may, except the
 // folder "tests" and the harnesses themselves.
-var forTests = []string{"motan/motantest", "registry/zookeeper/zktest"}
+var forTests = []string{"motan/motantest", "registry/zookeeper/zktest", "registry/etcd/etcdtest", "registry/registrytest"}
 
 // goPackage is the part of go list's answer that is looked at.
 type goPackage struct {
