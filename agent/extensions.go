@@ -54,6 +54,7 @@ func Default() Extensions {
 			"direct":    newDirect,
 			"file":      newFile,
 			"local":     func(_ *conf.Registry, e RegistryEnv) (registry.Registry, error) { return e.Local, nil },
+			"etcd":      newEtcd,
 			"zookeeper": newZooKeeper,
 			"zk":        newZooKeeper,
 		},

@@ -175,7 +175,7 @@ func (k Known) withDefaults() Known {
 		return otherwise
 	}
 	return Known{
-		Registries: or(k.Registries, "direct", "file", "local", "zookeeper", "zk"),
+		Registries: or(k.Registries, "direct", "etcd", "file", "local", "zookeeper", "zk"),
 		Protocols:  or(k.Protocols, "motan2", "motan", "motanV1Compatible", "cedrus", "grpc", "local"),
 		Exports:    or(k.Exports, "motan2", "motan", "cgi"),
 		Providers:  or(k.Providers, "http", "httpx", "cgi", "motan2", "motan"),

@@ -10,7 +10,7 @@ import (
 
 // builtIn is what the whole program knows beyond the defaults of this package.
 var builtIn = conf.Known{
-	Registries: []string{"direct", "file", "local", "zookeeper", "zk", "mesh"},
+	Registries: []string{"direct", "etcd", "file", "local", "zookeeper", "zk", "mesh"},
 	Providers:  []string{"http", "httpx", "cgi", "motan2", "motan", "demo"},
 }
 
