@@ -180,7 +180,6 @@ func (f *File) reload(last []byte) []byte {
 		}
 		return last
 	}
-	f.board.replace(lists)
 	f.mu.Lock()
 	f.good = time.Now()
 	f.reloads++
@@ -189,6 +188,7 @@ func (f *File) reload(last []byte) []byte {
 	}
 	f.failure = ""
 	f.mu.Unlock()
+	f.board.replace(lists) // whoever is told finds the state as good as the list
 	f.o.Log.Info("registry: file: read", "file", f.o.Path, "services", len(lists))
 	return last
 }
