@@ -44,7 +44,7 @@ func TestShowAgent(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := parse(t, Default(), tt.keys, "motan-registry: {one: {protocol: local}}")
 			reg := &shower{err: tt.err}
-			s := &snapshot{config: c, registries: map[string]registry.Registry{"one": registry.Cached(reg, t.TempDir(), nil)}}
+			s := &snapshot{config: c, registries: map[string]registry.Registry{"one": registry.Cached(reg, registry.CacheOptions{Store: registry.NewStore(t.TempDir(), nil)})}}
 			if tt.reg != nil {
 				s.registries["one"] = tt.reg
 			}

@@ -50,6 +50,7 @@ type compiler struct {
 	local      *registry.Local
 	localIP    string
 	log        *slog.Logger
+	stores     map[string]*registry.Store // by folder; made by remember
 }
 
 // compile makes a snapshot of c, or tells everything that is wrong with it. Nothing is in use
@@ -92,8 +93,7 @@ func (k *compiler) compile(c *conf.Config) (*snapshot, error) {
 	return s, nil
 }
 
-// registry makes a registry with a memory on disk. An empty list is believed where the
-// registry is a list that somebody keeps by hand or this process itself.
+// registry makes a registry, with a memory unless it is this process itself or a list in c.
 func (k *compiler) registry(c *conf.Config, r *conf.Registry) (registry.Registry, error) {
 	newRegistry, ok := k.extensions.Registries[r.Protocol]
 	if !ok && slices.Contains(motanGoRegistries, r.Protocol) {
@@ -110,10 +110,8 @@ func (k *compiler) registry(c *conf.Config, r *conf.Registry) (registry.Registry
 	switch r.Protocol {
 	case "local", "direct": // known without asking anybody, so there is nothing to remember
 		return reg, nil
-	case "file":
-		return registry.Cached(reg, c.Agent.SnapshotDir, k.log, registry.AllowEmpty()), nil
 	}
-	return registry.Cached(reg, c.Agent.SnapshotDir, k.log), nil
+	return k.remember(c, r, reg), nil
 }
 
 func (k *compiler) refer(s *snapshot, r *conf.Refer) error {

@@ -21,11 +21,19 @@ type Registry struct {
 	SessionTimeout time.Duration // registrySessionTimeout
 	RequestTimeout time.Duration
 	ConnectTimeout time.Duration
+	Shrink         Shrink
 	ProxyRegistry  string // mesh: protocol://host:port of the registry behind the agent
 	Implicit       bool   // made here because no registry is configured
 	Params         map[string]string
 
 	places map[string]Position
+}
+
+// Shrink says what is done when a registry loses most nodes of a service, or all: the keys shrink_.
+type Shrink struct {
+	Protection bool          // nodes that answer stay in use; default true
+	Threshold  int           // percent of the nodes that may go within a minute, default 50
+	Grace      time.Duration // how long they stay while others are listed, default 10 min
 }
 
 // At gives the position of a key, or that of the entry where the key is not written.
@@ -56,6 +64,9 @@ func (c *checker) readRegistries() {
 			Position: e.at, ID: e.id, Host: v.text("host"), Port: v.int("port"), Group: v.text("group"),
 			RequestTimeout: v.duration("requestTimeout"), ConnectTimeout: v.duration("connectTimeout"),
 			ProxyRegistry: v.text("proxyRegistry"),
+			Shrink: Shrink{
+				Protection: v.bool("shrink_protection"), Threshold: v.int("shrink_threshold"), Grace: v.duration("shrink_grace"),
+			},
 		}
 		r.Params, r.places = v.params("protocol", "host", "port", "path", "group")
 		path := sectionRegistry + "." + e.id

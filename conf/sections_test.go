@@ -1,6 +1,7 @@
 package conf_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,26 @@ motan-refer:
 	check(t, "refer", cfg.Refers[0].Registries, []string{"a", "b"})
 	if cfg.Registry("e") != nil {
 		t.Error("got a registry that is not defined")
+	}
+}
+
+func TestShrinkKeys(t *testing.T) {
+	for _, test := range []struct {
+		keys string
+		want conf.Shrink
+	}{
+		{"", conf.Shrink{Protection: true, Threshold: 50, Grace: 10 * time.Minute}},
+		{", shrink_protection: false", conf.Shrink{Threshold: 50, Grace: 10 * time.Minute}},
+		{", shrink_threshold: 80, shrink_grace: 5000", conf.Shrink{Protection: true, Threshold: 80, Grace: 5 * time.Second}},
+	} {
+		cfg := load(t, "motan-registry:\n  a: {protocol: zk, host: h, port: 1"+test.keys+"}\n", conf.Options{})
+		check(t, "shrink"+test.keys, cfg.Registries[0].Shrink, test.want)
+	}
+	for _, bad := range []string{"shrink_threshold: 0", "shrink_threshold: 100", "shrink_grace: 0", "shrink_protection: perhaps"} {
+		_, found := conf.Parse("x.yaml", []byte("motan-registry:\n  a: {protocol: zk, host: h, port: 1, "+bad+"}\n"), conf.Options{})
+		if !strings.Contains(fmt.Sprint(found), "shrink_") {
+			t.Errorf("%s: got %v, want an error", bad, found)
+		}
 	}
 }
 

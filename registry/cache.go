@@ -3,28 +3,37 @@ package registry
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
-	"time"
 )
 
-// Cache is a registry that remembers on disk what another one told. At the start it hands out what is on disk until the
-// other has something to say, so that a host can start while its registry is down; and PHP and Lua programs find the same
-// files when no agent runs.
+// Cache is a registry that remembers what another one told: in memory, so that nodes stay in use when the registry loses
+// them (see Protection), and on disk. At the start it hands out what is on disk, that nobody serves a service as well, until
+// the other has something to say; so a host can start while its registry is down, and PHP and Lua programs find the nodes
+// when no agent runs.
 //
-// A list that becomes empty does not replace nodes that are known, unless AllowEmpty was given: in the field an empty list
-// nearly always is an accident of the registry, and both Motan Java and motan-go ignore it (motan protocol, section 5.4).
-// That it was ignored is logged and told by State.
+// The first list of a service is handed on at once, and so is the first change; further changes follow at most twice a
+// second, so that nodes that flap or restart in turn cost their callers little.
+//
+// What protection is in force is told by State, and the log is told when it begins and when it is over.
 type Cache struct {
 	reg        Registry
+	id         string
+	store      *Store
+	protection Protection
+	prober     Prober
 	log        *slog.Logger
-	allowEmpty bool
-	snapshots  snapshotter
+	ctx        context.Context
+	cancel     context.CancelFunc
+	feeds      Feeds
+	wake       chan struct{} // holds a token when nodes in doubt are to be looked at
 
-	mu      sync.Mutex
-	watches map[*cached]struct{} // guarded by mu
+	mu         sync.Mutex
+	services   map[serviceKey]*cached // guarded by mu
+	patrolling bool                   // guarded by mu: the goroutine that looks at nodes in doubt runs
+	closed     bool                   // guarded by mu
 }
 
 var (
@@ -34,40 +43,36 @@ var (
 	_ Unwrapper = (*Cache)(nil)
 )
 
-// CacheOption changes how a Cache behaves.
-type CacheOption func(*Cache)
-
-// AllowEmpty makes an empty list count like any other.
-func AllowEmpty() CacheOption {
-	return func(c *Cache) { c.allowEmpty = true }
+// CacheOptions say how a Cache remembers.
+type CacheOptions struct {
+	// ID tells the registry from others that share Store. It is the name of a folder there.
+	ID string
+	// Store is where lists are kept; required. The cache does not close it, but Close flushes it.
+	Store *Store
+	// Protection says which lists are not believed.
+	Protection Protection
+	// Prober tells whether nodes answer that the registry does not list any more. Without one they are kept as long as
+	// Protection says, dead or alive.
+	Prober Prober
+	// Log is where accidents are told; nil means slog.Default().
+	Log *slog.Logger
 }
 
-// Cached returns reg with a memory in dir, which is made when the first list is written. A log of nil is slog.Default().
-// Each service has one file, "<group>_<service>", in motan-go's format; the URL of each node is kept with it, so that
-// nothing is lost. Files are replaced whole, at most once a second each, and are readable by everybody but writable only
-// by the agent's user.
-func Cached(reg Registry, dir string, log *slog.Logger, options ...CacheOption) *Cache {
-	if log == nil {
-		log = slog.Default()
+// Cached returns reg with a memory.
+func Cached(reg Registry, o CacheOptions) *Cache {
+	if o.Log == nil {
+		o.Log = slog.Default()
 	}
-	c := &Cache{reg: reg, log: log, snapshots: snapshotter{dir: dir, log: log}, watches: make(map[*cached]struct{})}
-	for _, option := range options {
-		option(c)
+	if o.ID == "" {
+		o.ID = "registry"
 	}
+	o.Store.join(o.ID)
+	c := &Cache{
+		reg: reg, id: o.ID, store: o.Store, protection: o.Protection, prober: o.Prober, log: o.Log,
+		wake: make(chan struct{}, 1), services: make(map[serviceKey]*cached),
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background()) // Close cancels it
 	return c
-}
-
-// cached is one watch.
-type cached struct {
-	c    *Cache
-	s    Service // group and path only: the disk holds nodes of all versions
-	feed *Feed
-	load sync.Once
-
-	mu      sync.Mutex
-	nodes   []Node    // guarded by mu: what was last handed on
-	updated time.Time // guarded by mu: when the registry last told something that counted
-	ignored bool      // guarded by mu: the registry lists nobody now, and nodes are kept
 }
 
 // Watch implements Registry.
@@ -75,57 +80,80 @@ func (c *Cache) Watch(ctx context.Context, s Service, update func([]Node)) error
 	if err := s.check(update); err != nil {
 		return err
 	}
-	w := &cached{c: c, s: Service{Group: s.Group, Path: s.Path}, feed: NewFeed(s, update)}
-	if err := c.reg.Watch(ctx, w.s, w.live); err != nil {
+	return c.watchPacked(ctx, s, unpacking(update))
+}
+
+// watchPacked is Watch for a receiver that takes lists as they are kept, of a service that was checked.
+func (c *Cache) watchPacked(ctx context.Context, s Service, update func(packed)) error {
+	w := c.use(Service{Group: s.Group, Path: s.Path})
+	ctx, cancel := context.WithCancel(ctx)
+	f := c.feeds.watch(ctx, s, update, nil)
+	w.add(f)
+	context.AfterFunc(ctx, func() {
+		cancel() // ctx, of which only its parent's end was known
+		c.leave(w, f)
+	})
+	if err := w.begin(); err != nil {
+		cancel()
 		return err
 	}
-	c.mu.Lock()
-	c.watches[w] = struct{}{}
-	c.mu.Unlock()
-	go func() { // ends with ctx
-		w.load.Do(w.fromDisk)
-		w.feed.Run(ctx)
-		c.mu.Lock()
-		delete(c.watches, w)
-		c.mu.Unlock()
-	}()
+	go w.load.Do(w.fromDisk) // ends when the disk has answered
 	return nil
 }
 
-// fromDisk hands on what is on disk. It is over before the first live list is looked at.
-func (w *cached) fromDisk() {
-	nodes, err := readSnapshot(w.c.snapshots.dir, w.s)
-	if err != nil {
-		w.c.log.Warn("registry: snapshot ignored", "service", w.s.Path, "group", w.s.Group, "error", err)
+// use returns the one who watches s, with one user more.
+func (c *Cache) use(s Service) *cached {
+	fresh := newCached(c, s)
+	c.mu.Lock()
+	w := c.services[s.key()]
+	if w == nil {
+		w = fresh
+		c.services[s.key()] = w
 	}
-	if len(nodes) == 0 {
-		return
+	w.users++
+	c.mu.Unlock()
+	if w != fresh {
+		fresh.end()
 	}
-	w.mu.Lock()
-	w.nodes = nodes
-	w.mu.Unlock()
-	w.feed.Put(nodes)
+	return w
 }
 
-// live takes a list from the registry.
-func (w *cached) live(nodes []Node) {
-	w.load.Do(w.fromDisk)
-	w.mu.Lock()
-	if len(nodes) == 0 && len(w.nodes) > 0 && !w.c.allowEmpty {
-		known, again := len(w.nodes), w.ignored
-		w.ignored = true
-		w.mu.Unlock()
-		if !again {
-			w.c.log.Warn("registry: an empty list is ignored, the nodes known before stay",
-				"service", w.s.Path, "group", w.s.Group, "nodes", known)
-		}
-		return
+// leave ends one use of w, for f. The last one ends the watch.
+func (c *Cache) leave(w *cached, f *Feed) {
+	w.remove(f)
+	c.mu.Lock()
+	w.users--
+	last := w.users == 0
+	if last {
+		delete(c.services, w.s.key())
 	}
-	w.nodes, w.updated, w.ignored = nodes, time.Now(), false
-	w.mu.Unlock()
-	// Before the receiver is told, so that Close writes all that it has seen. The copy is not nil even when the list is.
-	w.c.snapshots.put(w.s.key(), append([]Node{}, nodes...))
-	w.feed.Put(nodes)
+	c.mu.Unlock()
+	if last {
+		w.end()
+		select {
+		case c.wake <- struct{}{}: // whoever looks at nodes in doubt may have nothing left to do
+		default:
+		}
+	}
+}
+
+// all returns the services that are watched, in order.
+func (c *Cache) all() []*cached {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	keys := slices.SortedFunc(maps.Keys(c.services), compareKeys)
+	all := make([]*cached, len(keys))
+	for i, k := range keys {
+		all[i] = c.services[k]
+	}
+	return all
+}
+
+// idle tells whether nobody looks for anything.
+func (c *Cache) idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.services) == 0
 }
 
 // Announce implements Registry.
@@ -136,16 +164,24 @@ func (c *Cache) Announce(ctx context.Context, n Node) error {
 // Unwrap implements Unwrapper.
 func (c *Cache) Unwrap() Registry { return c.reg }
 
-// Close implements Closer: it closes the registry behind if that can be closed, and writes what is not on disk yet.
+// Close implements Closer: it closes the registry behind if that can be closed, and writes what is not on disk yet. Nodes in
+// doubt are not looked at any more and stay as they are.
 func (c *Cache) Close(ctx context.Context) error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.cancel()
 	var err error
 	if closer, ok := As[Closer](c.reg); ok {
 		err = closer.Close(ctx)
 	}
-	return errors.Join(err, c.snapshots.flush(ctx))
+	for _, w := range c.all() {
+		w.save() // what waits for its turn to be handed on is known as well
+	}
+	return errors.Join(err, c.store.Flush(ctx))
 }
 
-// State implements Stater: the state of the registry behind, with the ages of the lists that callers really have.
+// State implements Stater: the state of the registry behind, with the lists that callers really have.
 func (c *Cache) State() State {
 	var s State
 	if inner, ok := As[Stater](c.reg); ok {
@@ -153,39 +189,21 @@ func (c *Cache) State() State {
 	} else {
 		s.Connected = true
 	}
-	problems := make(map[serviceKey]string)
+	behind := make(map[serviceKey]WatchState, len(s.Watches))
 	for _, w := range s.Watches {
-		problems[serviceKey{w.Group, w.Path}] = w.LastError
+		behind[serviceKey{w.Group, w.Path}] = w
 	}
 	s.Watches = nil
-	c.mu.Lock()
-	for w := range c.watches {
-		state := w.state(s.Connected)
-		if state.LastError == "" {
-			state.LastError = problems[w.s.key()]
-		}
-		s.Watches = append(s.Watches, state)
+	for _, w := range c.all() {
+		s.Watches = append(s.Watches, w.state(s.Connected, behind[w.s.key()]))
 	}
-	c.mu.Unlock()
 	extra := make(map[string]int64, len(s.Extra)+2)
 	maps.Copy(extra, s.Extra)
 	var failure string
-	extra["snapshot_writes"], extra["snapshot_failures"], failure = c.snapshots.status()
+	extra["snapshot_writes"], extra["snapshot_failures"], failure = c.store.status()
 	if failure != "" && s.LastError == "" {
 		s.LastError = "snapshot: " + failure
 	}
 	s.Extra = extra
-	s.Sort()
-	return s
-}
-
-func (w *cached) state(connected bool) WatchState {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s := WatchState{Group: w.s.Group, Path: w.s.Path, Nodes: w.feed.Len(), Updated: w.updated}
-	s.Stale = w.updated.IsZero() || w.ignored || !connected
-	if w.ignored {
-		s.LastError = fmt.Sprintf("the registry lists no node; the %d known before are kept", len(w.nodes))
-	}
 	return s
 }

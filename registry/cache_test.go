@@ -5,11 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -19,6 +18,33 @@ type silent struct{}
 
 func (silent) Watch(context.Context, Service, func([]Node)) error { return nil }
 func (silent) Announce(context.Context, Node) error               { return nil }
+
+// cache returns reg with a memory in dir and without a Prober.
+func cache(t *testing.T, reg Registry, dir string, rule Protection) *Cache {
+	t.Helper()
+	return Cached(reg, CacheOptions{ID: "zk", Store: NewStore(dir, testLog(t)), Protection: rule, Log: testLog(t)})
+}
+
+// remember puts nodes of hello on disk, as an earlier run would have left them.
+func remember(t *testing.T, dir, id string, nodes ...Node) {
+	t.Helper()
+	s := NewStore(dir, testLog(t))
+	s.join(id)
+	s.open(id, hello.key()).put(knowledge{nodes: pack(nodes), told: time.Unix(1700000000, 0)})
+	if err := s.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// remembered returns what is on disk about hello.
+func remembered(t *testing.T, dir, id string) (knowledge, bool) {
+	t.Helper()
+	k, known, err := NewStore(dir, testLog(t)).open(id, hello.key()).load()
+	if err != nil {
+		t.Errorf("disk: %v", err)
+	}
+	return k, known
+}
 
 // flushed closes c, so that all is on disk.
 func flushed(t *testing.T, c *Cache) {
@@ -37,18 +63,18 @@ func TestCacheOverRestart(t *testing.T) {
 	a := node(t, "10.0.0.1:8002")
 	a.Params["url"] = "http://x/?a=%s&b" // even what is never registered
 	b := node(t, "unix:///run/a.sock")
-	c := Cached(&reg, dir, testLog(t))
+	c := cache(t, &reg, dir, Protection{})
 	reg.Set(hello, a, b)
 	watch(t.Context(), t, c, hello).expect(t, "10.0.0.1:8002", "unix:///run/a.sock")
 	flushed(t, c)
 
-	next := Cached(silent{}, dir, testLog(t))
+	next := cache(t, silent{}, dir, Protection{})
 	got := watch(t.Context(), t, next, hello).expect(t, "10.0.0.1:8002", "unix:///run/a.sock")
 	if !sameNode(got[0], a) || !sameNode(got[1], b) {
 		t.Errorf("got %+v and %+v; want nothing lost", got[0], got[1])
 	}
 	st := next.State()
-	if len(st.Watches) != 1 || !st.Watches[0].Stale || !st.Watches[0].Updated.IsZero() || st.Watches[0].Nodes != 2 {
+	if len(st.Watches) != 1 || !st.Watches[0].Stale || time.Since(st.Watches[0].Updated) > testTimeout || st.Watches[0].Nodes != 2 {
 		t.Errorf("state: got %+v", st)
 	}
 
@@ -73,20 +99,18 @@ func TestCacheOverRestart(t *testing.T) {
 		t.Errorf("file: got %s; want motan-go's order of keys", data)
 	}
 	left, err := os.ReadDir(dir)
-	if err != nil || len(left) != 1 {
-		t.Errorf("folder: got %v, %v; want one file", left, err)
+	if err != nil || len(left) != 2 || left[0].Name() != recordDir || !left[0].IsDir() {
+		t.Errorf("folder: got %v, %v; want one file, and the folder of records", left, err)
 	}
 }
 
 func TestCacheLiveReplacesDisk(t *testing.T) {
 	dir := t.TempDir()
-	if err := writeSnapshot(dir, hello.key(), []Node{node(t, "10.0.0.9:1")}); err != nil {
-		t.Fatal(err)
-	}
+	remember(t, dir, "zk", node(t, "10.0.0.9:1"), node(t, "10.0.0.8:1"))
 	var reg Static
-	reg.Set(hello, node(t, "10.0.0.1:1"))
-	c := Cached(&reg, dir, testLog(t))
-	watch(t.Context(), t, c, hello).expect(t, "10.0.0.1:1")
+	reg.Set(hello, node(t, "10.0.0.1:1"), node(t, "10.0.0.2:1"))
+	c := cache(t, &reg, dir, Protection{})
+	watch(t.Context(), t, c, hello).expect(t, "10.0.0.1:1", "10.0.0.2:1")
 	eventually(t, func() string {
 		if w := c.State().Watches; len(w) != 1 || w[0].Stale || w[0].Updated.IsZero() {
 			return fmt.Sprintf("state: got %+v", w)
@@ -94,37 +118,34 @@ func TestCacheLiveReplacesDisk(t *testing.T) {
 		return ""
 	})
 	flushed(t, c)
-	nodes, err := readSnapshot(dir, hello)
-	if err != nil || len(nodes) != 1 || nodes[0].Addr() != "10.0.0.1:1" {
-		t.Errorf("disk: got %v, %v", addrs(nodes), err)
+	if k, known := remembered(t, dir, "zk"); !known || !slices.Equal(addrs(k.nodes.nodes()), []string{"10.0.0.1:1", "10.0.0.2:1"}) || time.Since(k.told) > testTimeout {
+		t.Errorf("disk: got %v told at %v, %v", addrs(k.nodes.nodes()), k.told, known)
 	}
 }
 
 // An empty list replaces nothing, neither what came live nor what is on disk, unless that is allowed.
 func TestCacheEmptyList(t *testing.T) {
 	tests := []struct {
-		name    string
-		onDisk  bool
-		options []CacheOption
-		want    []string
+		name   string
+		onDisk bool
+		rule   Protection
+		want   []string
 	}{
-		{"live", false, nil, []string{"10.0.0.1:1"}},
-		{"from disk", true, nil, []string{"10.0.0.1:1"}},
-		{"allowed", false, []CacheOption{AllowEmpty()}, nil},
-		{"allowed, from disk", true, []CacheOption{AllowEmpty()}, nil},
+		{"live", false, Protection{}, []string{"10.0.0.1:1"}},
+		{"from disk", true, Protection{}, []string{"10.0.0.1:1"}},
+		{"believed", false, Protection{Off: true}, nil},
+		{"believed, from disk", true, Protection{Off: true}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
 			var reg Static
 			if tt.onDisk {
-				if err := writeSnapshot(dir, hello.key(), []Node{node(t, "10.0.0.1:1")}); err != nil {
-					t.Fatal(err)
-				}
+				remember(t, dir, "zk", node(t, "10.0.0.1:1"))
 			} else {
 				reg.Set(hello, node(t, "10.0.0.1:1"))
 			}
-			c := Cached(&reg, dir, testLog(t), tt.options...)
+			c := cache(t, &reg, dir, tt.rule)
 			got := watch(t.Context(), t, c, hello)
 			if !tt.onDisk {
 				got.expect(t, "10.0.0.1:1")
@@ -149,155 +170,56 @@ func TestCacheEmptyList(t *testing.T) {
 	}
 }
 
-// A service that never had a node is told to have none: that is knowledge as well.
-func TestCacheUnknownService(t *testing.T) {
+// A service that never had a node is told to have none: that is knowledge as well, also after a restart without registry.
+func TestCacheNobodyIsKnown(t *testing.T) {
+	dir := t.TempDir()
 	var reg Static
-	c := Cached(&reg, t.TempDir(), testLog(t))
+	c := cache(t, &reg, dir, Protection{})
 	watch(t.Context(), t, c, hello).expect(t)
 	flushed(t, c)
+
+	next := cache(t, silent{}, dir, Protection{})
+	watch(t.Context(), t, next, hello).expect(t)
+	if w := next.State().Watches[0]; !w.Stale || w.Updated.IsZero() {
+		t.Errorf("state: got %+v, want a stale list", w)
+	}
+	flushed(t, next)
 }
 
-func TestDecodeSnapshot(t *testing.T) {
-	tests := []struct {
-		name, text string
-		want       string // addresses, or part of the error after "!"
-	}{
-		{"motan-go", `{"group":"test-group","path":"com.example.HelloService","nodes":[{"extInfo":"","address":"10.0.0.9:8002"}]}`, "10.0.0.9:8002"},
-		{"php", `{"nodes":{"working":[{"host":"10.0.0.9:8002"},{"host":"10.0.0.8:8002"}]}}`, "10.0.0.8:8002 10.0.0.9:8002"},
-		{"bad URL", `{"nodes":[{"extInfo":"rubbish","address":"h:1"}]}`, "h:1"},
-		{"one bad", `{"nodes":[{"address":"a b"},{"address":"h:1"}]}`, "h:1"},
-		{"other service", `{"path":"com.example.Other","nodes":[{"address":"h:1"}]}`, "!holds service"},
-		{"other group", `{"group":"g","nodes":[{"address":"h:1"}]}`, "!holds service"},
-		{"empty", ``, "!unexpected end"},
-		{"cut off", `{"group":"test-group","path":"com.exa`, "!unexpected end"},
-		{"not JSON", "\x00\x01", "!invalid character"},
-		{"array", `[]`, "!cannot unmarshal"},
-		{"no nodes", `{}`, "!its nodes"},
-		{"nodes a word", `{"nodes":"x"}`, "!its nodes"},
-		{"empty nodes", `{"nodes":[]}`, "!none of its 0 nodes"},
-		{"deep", strings.Repeat("[", 20000), "!exceeded max depth"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			nodes, err := decodeSnapshot(hello, []byte(tt.text))
-			if want, bad := strings.CutPrefix(tt.want, "!"); bad {
-				if err == nil || !strings.Contains(err.Error(), want) {
-					t.Errorf("got %v, %v; want an error with %q", addrs(nodes), err, want)
-				}
-				return
-			}
-			if got := strings.Join(addrs(nodes), " "); err != nil || got != tt.want {
-				t.Errorf("got %s, %v; want %s", got, err, tt.want)
-			}
-			for _, n := range nodes {
-				if n.Group != hello.Group || n.Path != hello.Path || n.Protocol != "motan2" || !n.Available {
-					t.Errorf("got %+v", n)
-				}
-			}
-		})
-	}
-}
-
-// A snapshot that cannot be used costs a warning and nothing else.
-func TestCacheIgnoresBadFile(t *testing.T) {
-	for name, prepare := range map[string]func(path string) error{
-		"corrupt": func(path string) error { return os.WriteFile(path, []byte(`{"nodes":[{`), 0o600) },
-		"folder":  func(path string) error { return os.Mkdir(path, 0o755) },
-		"loop":    func(path string) error { return os.Symlink(path, path) },
-		"pipe":    func(path string) error { return syscall.Mkfifo(path, 0o600) },
-		"large":   func(path string) error { return os.WriteFile(path, make([]byte, maxSnapshotBytes+1), 0o600) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			if err := prepare(filepath.Join(dir, snapshotName(hello.key()))); err != nil {
-				t.Fatal(err)
-			}
-			var log bytes.Buffer
-			var reg Static
-			reg.Set(hello, node(t, "10.0.0.1:1"))
-			c := Cached(&reg, dir, slog.New(slog.NewTextHandler(&log, nil)))
-			watch(t.Context(), t, c, hello).expect(t, "10.0.0.1:1")
-			flushed(t, c)
-			if !strings.Contains(log.String(), "snapshot ignored") {
-				t.Errorf("log: got %s", log.String())
-			}
-		})
-	}
-}
-
-func TestSnapshotName(t *testing.T) {
-	tests := []struct{ group, path, want string }{
-		{"test-group", "com.example.HelloService", "test-group_com.example.HelloService"},
-		{"../../etc", "passwd", "%2E.%2F..%2Fetc_passwd"},
-		{"", "..", "_.."},
-		{"g", "a/b\\c%\x00", "g_a%2Fb%5Cc%25%00"},
-		{".hidden", "s", "%2Ehidden_s"},
-	}
-	for _, tt := range tests {
-		got := snapshotName(serviceKey{tt.group, tt.path})
-		if got != tt.want {
-			t.Errorf("%q, %q: got %s, want %s", tt.group, tt.path, got, tt.want)
-		}
-		if dir := t.TempDir(); filepath.Dir(filepath.Join(dir, got)) != dir {
-			t.Errorf("%s leaves the folder", got)
-		}
-	}
-}
-
-// A folder that cannot be written to costs an error in the state, and is written to when it can be.
-func TestSnapshotterFailure(t *testing.T) {
-	parent := t.TempDir()
-	dir := filepath.Join(parent, "snapshot")
-	write(t, dir, "a file in the way")
+// All who look for a service share one watch of the registry and one file; who comes later gets what is known at once.
+func TestCacheSharesWatch(t *testing.T) {
 	var reg Static
-	reg.Set(hello, node(t, "10.0.0.1:1"))
-	c := Cached(&reg, dir, testLog(t))
-	got := watch(t.Context(), t, c, hello)
-	got.expect(t, "10.0.0.1:1")
+	one, two := node(t, "10.0.0.1:1"), node(t, "10.0.0.2:1")
+	two.Version = "2.0"
+	reg.Set(hello, one, two)
+	c := cache(t, &reg, t.TempDir(), Protection{})
+	ctx, cancel := context.WithCancel(t.Context())
+	all := watch(ctx, t, c, hello)
+	all.expect(t, "10.0.0.1:1", "10.0.0.2:1")
+	second := hello
+	second.Version = "2.0"
+	some := watch(t.Context(), t, c, second)
+	some.expect(t, "10.0.0.2:1")
+	if n := len(reg.board.watches()); n != 1 {
+		t.Errorf("watches of the registry: got %d, want 1", n)
+	}
+	cancel()
+	reg.Set(hello, two)
 	eventually(t, func() string {
-		if st := c.State(); st.Extra["snapshot_failures"] == 0 || !strings.Contains(st.LastError, "snapshot") {
-			return fmt.Sprintf("state: got %+v", st)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if n := c.services[hello.key()].users; n != 1 {
+			return fmt.Sprintf("users: got %d, want 1", n)
 		}
 		return ""
 	})
-	if err := os.Remove(dir); err != nil {
-		t.Fatal(err)
-	}
-	reg.Set(hello, node(t, "10.0.0.1:2"))
-	got.expect(t, "10.0.0.1:2")
+	some.expect(t, "10.0.0.2:1")
 	flushed(t, c)
-	if st := c.State(); st.Extra["snapshot_writes"] != 1 || st.LastError != "" {
-		t.Errorf("state: got %+v", st)
-	}
-	if nodes, err := readSnapshot(dir, hello); err != nil || len(nodes) != 1 {
-		t.Errorf("disk: got %v, %v", addrs(nodes), err)
-	}
-}
-
-// Many changes in a second are one or two writings, and the last is on disk.
-func TestSnapshotterPace(t *testing.T) {
-	dir := t.TempDir()
-	s := &snapshotter{dir: dir, log: testLog(t)}
-	began := time.Now()
-	for port := 1; port <= 500; port++ {
-		s.put(hello.key(), []Node{node(t, fmt.Sprintf("10.0.0.1:%d", port))})
-	}
-	took := time.Since(began)
-	if err := s.flush(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	writes, failed, _ := s.status()
-	if limit := int64(3 + took/snapshotPause); writes > limit || writes < 1 || failed != 0 {
-		t.Errorf("writings: got %d and %d failed after %v, want at most %d", writes, failed, took, limit)
-	}
-	if nodes, err := readSnapshot(dir, hello); err != nil || addrs(nodes)[0] != "10.0.0.1:500" {
-		t.Errorf("disk: got %v, %v; want the last list", addrs(nodes), err)
-	}
 }
 
 func TestCacheForwards(t *testing.T) {
 	var reg Local
-	c := Cached(&reg, t.TempDir(), nil)
+	c := cache(t, &reg, t.TempDir(), Protection{})
 	n := node(t, "10.0.0.1:1")
 	if err := c.Announce(t.Context(), n); err != nil || len(reg.Nodes()) != 1 {
 		t.Errorf("announce: %v, %v", err, reg.Nodes())
@@ -315,7 +237,7 @@ func TestCacheForwards(t *testing.T) {
 	if len(reg.Nodes()) != 0 {
 		t.Error("close was not passed on")
 	}
-	if err := Cached(broken{}, t.TempDir(), nil).Watch(t.Context(), hello, func([]Node) {}); err == nil {
+	if err := cache(t, broken{}, t.TempDir(), Protection{}).Watch(t.Context(), hello, func([]Node) {}); err == nil {
 		t.Error("watch: the error of the registry behind was lost")
 	}
 }

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"unique"
 )
 
 // Merged is several registries as one: who is listed by any of them is listed; an address listed by several is taken from
-// the one that was named first. A registry that has not told anything yet holds nobody up.
+// the one that was named first. A registry that has not told anything yet holds nobody up, and one that is lost takes only
+// its own nodes with it, if any (see Cache). Changes that follow each other are handed on at most twice a second.
 type Merged struct {
 	registries []Registry
+	feeds      Feeds
 }
 
 var (
@@ -30,41 +33,47 @@ func (m *Merged) Watch(ctx context.Context, s Service, update func([]Node)) erro
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	f := NewFeed(s, update)
+	f := m.feeds.Watch(ctx, s, update, nil)
 	var mu sync.Mutex // guards lists
-	lists := make([][]Node, len(m.registries))
+	lists := make([]packed, len(m.registries))
+	// Each may tell at once what it remembers, and then what is so.
+	p := &pace{burst: 2 * len(m.registries), pass: func() {
+		mu.Lock()
+		defer mu.Unlock()
+		f.put(union(lists))
+	}}
+	context.AfterFunc(ctx, func() {
+		cancel() // ctx, of which only its parent's end was known
+		p.close()
+	})
 	for i, reg := range m.registries {
-		err := reg.Watch(ctx, s, func(nodes []Node) {
+		err := watchPacked(ctx, reg, s, func(l packed) {
 			mu.Lock()
-			defer mu.Unlock()
-			lists[i] = nodes
-			f.Put(union(lists))
+			lists[i] = l
+			mu.Unlock()
+			p.poke()
 		})
 		if err != nil {
 			cancel()
 			return err
 		}
 	}
-	go func() { // ends with the caller's ctx
-		defer cancel()
-		f.Run(ctx)
-	}()
 	return nil
 }
 
 // union returns the nodes of all lists, each address once, in order of address.
-func union(lists [][]Node) []Node {
-	var nodes []Node
-	seen := make(map[string]bool)
+func union(lists []packed) packed {
+	nodes := packed{}
+	seen := make(map[unique.Handle[addr]]struct{})
 	for _, list := range lists {
-		for _, n := range list {
-			if addr := n.Addr(); !seen[addr] {
-				seen[addr] = true
-				nodes = append(nodes, n)
+		for _, e := range list {
+			if _, twice := seen[e.addr]; !twice {
+				seen[e.addr] = struct{}{}
+				nodes = append(nodes, e)
 			}
 		}
 	}
-	return sortNodes(nodes)
+	return nodes.sorted()
 }
 
 // Announce implements Registry: n is announced to all. The errors of those that refuse are joined.

@@ -1,8 +1,10 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"maps"
+	"slices"
 	"unique"
 )
 
@@ -41,6 +43,21 @@ func pack(nodes []Node) packed {
 		l = append(l, entry{unique.Make(addr{n.Host, n.Port}), last})
 	}
 	return l
+}
+
+// sorted returns l in order of address: l itself where it is.
+func (l packed) sorted() packed {
+	order := func(a, b entry) int { return a.addr.Value().compare(b.addr.Value()) }
+	if slices.IsSortedFunc(l, order) {
+		return l
+	}
+	l = slices.Clone(l)
+	slices.SortStableFunc(l, order)
+	return l
+}
+
+func (a addr) compare(b addr) int {
+	return cmp.Or(cmp.Compare(a.host, b.host), cmp.Compare(a.port, b.port))
 }
 
 // nodes returns what was packed; the slice is the caller's.
@@ -126,6 +143,8 @@ func watchPacked(ctx context.Context, reg Registry, s Service, update func(packe
 	case *File:
 		r.watchPacked(ctx, s, update)
 		return nil
+	case *Cache:
+		return r.watchPacked(ctx, s, update)
 	}
 	return reg.Watch(ctx, s, func(nodes []Node) { update(pack(nodes)) })
 }

@@ -29,9 +29,11 @@ type State struct {
 type WatchState struct {
 	Group     string
 	Path      string
-	Nodes     int       // how many nodes the receiver was last given
-	Updated   time.Time // when the registry last confirmed or changed the list; zero if it never did
-	Stale     bool      // the list is not confirmed: it came from the disk, or the registry cannot be reached
+	Nodes     int       // how many nodes the receiver was last given; of all versions, where the registry keeps them together
+	Updated   time.Time // when the registry last confirmed or changed the list, also in an earlier run; zero if that is not known
+	Stale     bool      // the list is not confirmed: it came from the disk, nodes are kept, or the registry cannot be reached
+	Kept      int       // of Nodes, those that the registry does not list any more: while not 0, protection is in force
+	KeptSince time.Time // since when; zero when Kept is 0
 	LastError string    // why the last reading failed, or what was wrong with a node; empty when all is well
 }
 
@@ -49,7 +51,7 @@ type AnnounceState struct {
 // Sort puts the watches, announcements and commands of s in their documented order.
 func (s *State) Sort() {
 	slices.SortFunc(s.Watches, func(a, b WatchState) int {
-		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Path, b.Path))
+		return compareKeys(serviceKey{a.Group, a.Path}, serviceKey{b.Group, b.Path})
 	})
 	slices.SortFunc(s.Announced, func(a, b AnnounceState) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Addr, b.Addr))
@@ -57,4 +59,8 @@ func (s *State) Sort() {
 	slices.SortFunc(s.Commands, func(a, b CommandState) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Application, b.Application))
 	})
+}
+
+func compareKeys(a, b serviceKey) int {
+	return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.path, b.path))
 }
