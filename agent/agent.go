@@ -142,7 +142,7 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 	}
 	looking, quiet := context.WithCancel(inner)
 	defer quiet()
-	t := troubles{registries: a.snapshot.registries, clients: a.compiler.pool.Each, log: a.log}
+	t := troubles{registries: a.snapshot.registries, clients: a.compiler.pool.Each, unknown: a.snapshot.unknown, log: a.log}
 	a.serving.Go(func() { t.run(looking) }) // ends with looking
 	var failure error
 	select {

@@ -57,8 +57,9 @@ func newManagement(a *Agent) *management {
 		w.Header().Set("Allow", "GET, HEAD, PUT, DELETE")
 		answer(w, http.StatusMethodNotAllowed, problem{"nodes are read with GET, announced with PUT, withdrawn with DELETE"})
 	})
+	mux.HandleFunc("GET /api/v1/registries", m.registries)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusNotFound, problem{"nothing is served at this address; there are /api/v1/filters, /api/v1/switches and /api/v1/local/nodes"})
+		answer(w, http.StatusNotFound, problem{"nothing is served at this address; there are /api/v1/filters, /api/v1/switches, /api/v1/local/nodes and /api/v1/registries"})
 	})
 	m.server = &http.Server{
 		Handler:           mux,
@@ -171,12 +172,7 @@ func (m *management) ready(w http.ResponseWriter, _ *http.Request) {
 // waiting names refers that nothing is known about, and registries that cannot be reached.
 func (m *management) waiting() string {
 	const named = 5
-	var refers []string
-	for _, x := range m.agent.snapshot.all {
-		if !x.heard.Load() {
-			refers = append(refers, x.refer.ID)
-		}
-	}
+	refers := m.agent.snapshot.unknown()
 	var said strings.Builder
 	said.WriteString(strings.Join(refers[:min(len(refers), named)], ", "))
 	if n := len(refers) - named; n > 0 {

@@ -15,6 +15,7 @@ func (a *Agent) observe() {
 	figures := append(a.listenerFigures(), a.upstreamFigures()...)
 	figures = append(figures, a.registryFigures()...)
 	figures = append(figures, a.compiler.states.Figures()...)
+	figures = append(figures, a.survivalFigures()...)
 	for _, f := range figures {
 		if err := a.compiler.metrics.Add(f); err != nil {
 			a.log.Error("agent: a figure is missing from the metrics", "err", err)
@@ -181,14 +182,9 @@ func (a *Agent) registryFigures() []metrics.Figure {
 			}),
 		},
 		{
-			Name: "motand_registry_nodes", Help: "Nodes known of a watched service.", Labels: []string{"registry", "group", "service"},
+			Name: "motand_registry_nodes", Help: "Nodes known of a watched service; beyond 1,000 services they are summed under _other.", Labels: []string{"registry", "group", "service"},
 			Read: each(func(id string, s registry.State, emit func(float64, ...string)) {
-				type service struct{ group, path string }
-				known := make(map[service]int, len(s.Watches))
-				for _, w := range s.Watches { // one for each version as well
-					known[service{w.Group, w.Path}] += w.Nodes
-				}
-				for x, n := range known {
+				for x, n := range nodesByService(s.Watches) {
 					emit(float64(n), id, x.group, x.path)
 				}
 			}),

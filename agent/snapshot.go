@@ -179,6 +179,17 @@ func (s *snapshot) start(ctx context.Context) error {
 	return s.commands.start(ctx, s.registries, s.all)
 }
 
+// unknown returns the ids of the refers of whose nodes nothing is known yet.
+func (s *snapshot) unknown() []string {
+	var refers []string
+	for _, x := range s.all {
+		if !x.heard.Load() {
+			refers = append(refers, x.refer.ID)
+		}
+	}
+	return refers
+}
+
 // source is where the nodes of a refer come from: the addresses that the environment gives
 // for it (MESH_DIRECT_RPC), else its registries as one.
 func (s *snapshot) source(r *conf.Refer) (registry.Registry, error) {

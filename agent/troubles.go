@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/motand/motand/motan"
@@ -11,15 +12,17 @@ import (
 )
 
 // troubles tells in the log what calls suffer from and no single call can tell: registries and
-// nodes that cannot be reached. Each is told when it begins and when it is over, a registry
+// nodes that cannot be reached, and refers that nobody has told anything about. Each is told when it begins and when it is over, a registry
 // also while it lasts; so an outage does not fill the disk.
 type troubles struct {
 	registries map[string]registry.Registry // by id
 	clients    func(f func(c *motan.Client))
+	unknown    func() []string // refers of whose nodes nothing is known; nil where there are none
 	log        *slog.Logger
 
 	down map[string]time.Time // registries that cannot be reached: when that was last told
 	lost map[string]bool      // addresses of nodes that cannot be reached
+	dark time.Time            // when it was last told that there are unknown refers; zero while there are none
 }
 
 const (
@@ -39,6 +42,7 @@ func (t *troubles) run(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			t.lookAtRegistries(now)
+			t.lookAtRefers(now)
 			t.lookAtNodes()
 		}
 	}
@@ -61,6 +65,22 @@ func (t *troubles) lookAtRegistries(now time.Time) {
 			t.log.Warn("agent: registry cannot be reached; calls go to the nodes known before, and changes of services here are not seen by others",
 				"registry", id, "err", s.LastError, "refers", len(s.Watches), "services", len(s.Announced))
 		}
+	}
+}
+
+// lookAtRefers tells, in one line for all, of refers that neither a registry nor the disk knows.
+func (t *troubles) lookAtRefers(now time.Time) {
+	if t.unknown == nil {
+		return
+	}
+	switch refers := t.unknown(); {
+	case len(refers) == 0 && !t.dark.IsZero():
+		t.dark = time.Time{}
+		t.log.Info("agent: something is known about the nodes of every refer")
+	case len(refers) > 0 && (t.dark.IsZero() || now.Sub(t.dark) >= troublesRemind):
+		t.dark = now
+		t.log.Error("agent: nothing is known about the nodes of refers, neither from a registry nor from snapshot_dir: their calls fail; see that the registries can be reached",
+			"refers", len(refers), "named", strings.Join(refers[:min(len(refers), troublesLines)], ", "))
 	}
 }
 
