@@ -36,6 +36,7 @@ type Agent struct {
 	management *management
 	switchers  *switchers
 	closeLogs  []func() error
+	unlock     func() // gives back the folders of the state; nil before they are taken
 
 	routes   atomic.Pointer[routes]
 	exports  atomic.Pointer[exports]
@@ -87,6 +88,9 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	a.switchers.use(a.snapshot)
 	if a.listeners, err = listen(c, a.snapshot.ports); err != nil {
 		return err
+	}
+	if a.unlock, err = lockFolders(&c.Agent, len(a.compiler.stores) > 0, a.log); err != nil {
+		return &ConfigError{placed{err}}
 	}
 	a.routes.Store(a.snapshot.routes)
 	a.exports.Store(a.snapshot.exports)
@@ -254,6 +258,9 @@ func (a *Agent) free() {
 	}
 	if a.compiler != nil {
 		a.compiler.pool.Close()
+	}
+	if a.unlock != nil {
+		a.unlock()
 	}
 	for _, f := range a.closeLogs {
 		_ = f() // there is nowhere left to tell

@@ -52,6 +52,7 @@ func TestSwitcherURLs(t *testing.T) {
 	}
 
 	// A later run finds what was set, unless the configuration says something new.
+	a.free()
 	later := switched(t, dir, strings.Replace(switchYAML, "  a: true", "  a: 50%", 1))
 	want := `{"a":"50%","b":"30% for shop","r_switcher":"10% for shop"}` + "\n"
 	if w := ask(t, later, http.MethodGet, "/api/v1/switches", ""); w.Body.String() != want {
@@ -60,6 +61,7 @@ func TestSwitcherURLs(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, switchFile), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	later.free()
 	broken := switched(t, dir, switchYAML)
 	want = `{"a":"true","b":"30% for shop","r_switcher":"true"}` + "\n"
 	if w := ask(t, broken, http.MethodGet, "/api/v1/switches", ""); w.Body.String() != want {
