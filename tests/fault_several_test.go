@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/motand/motand/registry/zookeeper/zktest"
 )
@@ -52,6 +53,46 @@ func TestFaultOneRegistryOfTwo(t *testing.T) {
 	m.awaitNodes(3) // ZooKeeper has listed the first one too, when it was last heard of
 	load.answers(100)
 	load.finish().clean(t, "all of it")
+}
+
+// TestFaultShrunkenList deletes nine of ten nodes whose providers all run: they stay in use. Then one of the two providers
+// behind them really ends: what was kept of it goes at once, and the rest stays.
+func TestFaultShrunkenList(t *testing.T) {
+	server := zktest.Start(t)
+	m := newMesh(t, server.Addr, server.Client())
+	_, at := everywhere(t)
+	ending, atEnding := everywhere(t)
+	for n := range 5 {
+		m.tree.list(at(n))
+		m.tree.list(atEnding(n))
+	}
+	m.startCaller(callerYAML("zk", m.settings))
+	m.awaitNodes(10)
+	load := startSteady(t, m.caller.addr("motan"), scaled(1000))
+	load.answers(200)
+	for n := range 5 {
+		m.tree.remove(bothFolder + "/server/" + atEnding(n))
+		if n > 0 {
+			m.tree.remove(bothFolder + "/server/" + at(n))
+		}
+	}
+	before := ending.calls.Load()
+	load.goOn(briefly(3*time.Second, time.Minute)) // longer than lists are held back, and than it takes to ask whether somebody answers
+	if got := m.known(); got != 10 {
+		t.Errorf("nodes in use after nine of ten were deleted: got %v, want 10", got)
+	}
+	if ending.calls.Load() == before {
+		t.Error("providers that are not listed any more, and answer, are not called")
+	}
+	load.take().clean(t, "nine of ten deleted")
+	from := time.Now()
+	ending.stop()
+	m.awaitNodes(5)
+	since(t, "until those that do not answer are gone", from)
+	a := load.take()
+	note(t, "while one of two providers ended", a)
+	load.answers(100)
+	load.finish().clean(t, "after that")
 }
 
 // TestFaultAnnouncedTwice has a provider announced in two ZooKeepers, each with callers of its own: it comes and goes in

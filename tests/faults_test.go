@@ -20,6 +20,7 @@ import (
 //	                                               TestFaultCallerAsleep         the caller's watch sees what changed meanwhile; no call fails after
 //	F2   a new process finds its old node          TestFaultRestartAfterCrash    the node becomes the new session's and outlives the old one
 //	F3   registry restarted empty                  TestFaultRegistryWiped        no call fails; nodes are there again in motand's and ZooKeeper's view
+//	F4   list shrinks from 10 to 1                 TestFaultShrunkenList         no call fails; those deleted stay in use while they answer, no longer
 //	F5   own node deleted by somebody              TestFaultNodeDeleted          it comes back by itself; no call fails
 //	F6   a notice is lost                        + TestFaultLostNotice           the change is seen all the same, by the next reading
 //	F7   registry slow, or silent on open sockets  TestFaultSlowRegistry         no call fails; a start uses the disk and is ready
