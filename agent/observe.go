@@ -49,6 +49,7 @@ func (a *Agent) listenerFigures() []metrics.Figure {
 	labels := []string{"listener"}
 	return []metrics.Figure{
 		{Name: "motand_connections", Help: "Open connections of callers.", Labels: labels, Read: each(func(s *motan.ServerStats) *atomic.Int64 { return &s.Open })},
+		{Name: "motand_connections_resting", Help: "Open connections of callers that were idle and take no goroutine.", Labels: labels, Read: each(func(s *motan.ServerStats) *atomic.Int64 { return &s.Resting })},
 		{Name: "motand_connections_accepted_total", Help: "Connections of callers accepted.", Labels: labels, Counter: true, Read: each(func(s *motan.ServerStats) *atomic.Int64 { return &s.Accepted })},
 		{Name: "motand_requests_total", Help: "Requests read from callers.", Labels: labels, Counter: true, Read: each(func(s *motan.ServerStats) *atomic.Int64 { return &s.Calls })},
 		{Name: "motand_answers_total", Help: "Answers given to callers that were still there.", Labels: labels, Counter: true, Read: each(func(s *motan.ServerStats) *atomic.Int64 { return &s.Answers })},

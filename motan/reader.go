@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"syscall"
 	"time"
 )
@@ -127,6 +128,25 @@ func (r *reader) hurry(left int) error {
 	r.timed, r.timedAt = true, now
 	r.timedTo = left + readBytes
 	return r.conn.SetReadDeadline(time.Now().Add(r.patient))
+}
+
+// begun tells whether a frame has begun that is not all there.
+func (r *reader) begun() bool { return r.to > r.from || r.stashed > 0 }
+
+// resume goes on waiting where more was interrupted by a deadline of somebody else's.
+func (r *reader) resume() error {
+	var deadline time.Time
+	if r.timed {
+		left := int64(r.patient) - (Now() - r.timedAt)
+		if left <= 0 {
+			return os.ErrDeadlineExceeded
+		}
+		deadline = time.Now().Add(time.Duration(left))
+	}
+	if err := r.conn.SetReadDeadline(deadline); err != nil {
+		return err
+	}
+	return r.read()
 }
 
 // read reads once into the free part of the buffer, waiting for the connection to be readable.

@@ -23,6 +23,7 @@ type Server struct {
 	MaxConns         int           // 0 means 20,000; further ones are closed at once
 	MaxInFlight      int           // calls of one connection; 0 means 4096; its reader waits beyond
 	MaxInFlightBytes int           // of their requests; 0 means 64 MiB; likewise
+	RestAfter        time.Duration // without a byte a connection gives up its goroutine after this; 0 means 3 s, below 0 never
 	Logger           *slog.Logger  // nil means slog.Default
 
 	Stats ServerStats
@@ -31,6 +32,7 @@ type Server struct {
 	listeners map[net.Listener]struct{} // guarded by mu
 	conns     map[*serverConn]struct{}  // guarded by mu
 	closed    bool                      // guarded by mu
+	room      *restRoom                 // guarded by mu; nil while there is no connection that could rest
 	draining  atomic.Bool
 	lastLog   atomic.Int64
 	readers   sync.WaitGroup
@@ -41,6 +43,7 @@ type Server struct {
 type ServerStats struct {
 	Accepted   atomic.Int64 // connections
 	Open       atomic.Int64 // connections now
+	Resting    atomic.Int64 // those of them that were idle and take no goroutine; on Linux only
 	Calls      atomic.Int64 // requests read
 	Answers    atomic.Int64 // replies queued for a connection that was still there
 	InFlight   atomic.Int64 // requests that wait for their answer
@@ -57,6 +60,7 @@ type ServerStats struct {
 const (
 	defaultFrameTimeout  = 10 * time.Second
 	defaultMaxConns      = 20000
+	defaultRestAfter     = 3 * time.Second
 	defaultMaxInFlight   = 4096
 	defaultInFlightBytes = 64 << 20
 	acceptPause          = 5 * time.Millisecond // first wait after a failed accept, doubled up to a second
@@ -126,16 +130,22 @@ func (s *Server) start(conn net.Conn) {
 	}
 	s.conns[c] = struct{}{}
 	s.readers.Add(1)
+	s.enterRoom(c)
 	s.mu.Unlock()
 	s.Stats.Open.Add(1)
-	go func() {
-		defer s.readers.Done()
-		c.serve()
-		s.mu.Lock()
-		delete(s.conns, c)
-		s.mu.Unlock()
-		s.Stats.Open.Add(-1)
-	}()
+	go s.run(c) // ends with the connection, or when it rests
+}
+
+// run is a reader of c, the only one at the moment.
+func (s *Server) run(c *serverConn) {
+	if c.serve() {
+		return
+	}
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.Stats.Open.Add(-1)
+	s.readers.Done()
 }
 
 // Shutdown stops accepting, lets every connection finish and closes it: at once when it is
@@ -153,6 +163,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if s.closeQuiet(time.Now().After(stop)) == 0 {
+			s.closeRoom()
 			s.readers.Wait()
 			return nil
 		}
@@ -189,6 +200,7 @@ func (s *Server) Close() error {
 		c.close()
 	}
 	s.mu.Unlock()
+	s.closeRoom()
 	s.readers.Wait()
 	return nil
 }

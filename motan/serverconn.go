@@ -34,6 +34,10 @@ type serverConn struct {
 	partial   atomic.Bool // a frame has begun
 	stopped   atomic.Bool // no further frame is read
 	finishing bool        // guarded by mu; the reader waits for the client to close
+	rests     *restRoom   // where the connection can rest; nil for nowhere; set once
+	restsAs   int32       // guarded by rests.mu
+	asked     atomic.Bool // the reader is to rest, and was given a deadline that is over
+	resting   atomic.Bool // there is no reader; who takes this back has to start one
 	batch     Batch       // the reader's
 }
 
@@ -78,8 +82,9 @@ func hostOf(addr net.Addr) string {
 	return host
 }
 
-// serve reads until the connection ends, then waits for what is in flight.
-func (c *serverConn) serve() {
+// serve reads until the connection ends, then waits for what is in flight. It reports true where the connection rests
+// instead, and is not the caller's any more.
+func (c *serverConn) serve() (rests bool) {
 	patient := c.server.FrameTimeout
 	if patient == 0 {
 		patient = defaultFrameTimeout
@@ -87,11 +92,15 @@ func (c *serverConn) serve() {
 	r := newReader(c.conn, c.server.MaxContentLength, patient)
 	err := c.read(r)
 	r.drop()
+	if errors.Is(err, errResting) {
+		return true
+	}
 	c.server.ended(c, err)
 	if c.stopped.Load() {
 		c.finish()
 	}
 	c.close()
+	return false
 }
 
 func (c *serverConn) read(r *reader) error {
@@ -108,7 +117,7 @@ func (c *serverConn) read(r *reader) error {
 		if c.stopped.Load() {
 			return errServerGone
 		}
-		if err := r.more(); err != nil {
+		if err := c.more(r); err != nil {
 			return err
 		}
 	}
@@ -292,6 +301,7 @@ func (c *serverConn) stopReading() {
 	if !c.finishing {
 		_ = c.conn.SetReadDeadline(time.Unix(1, 0)) // an error means that the connection is gone
 	}
+	c.rouse()
 }
 
 // finish waits until everything in flight is answered and read by the client, as far as that
@@ -339,5 +349,6 @@ func (c *serverConn) close() {
 		p.call.Release()
 		c.done(p.requestBytes)
 	}
+	c.rouse()
 	_ = c.conn.Close() // nothing can be done about a connection that does not close
 }
