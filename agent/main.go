@@ -208,6 +208,8 @@ func runUntilSignal(a *Agent) error {
 	defer cancel()
 	p := processors{most: runtime.GOMAXPROCS(0), log: a.log}
 	go p.run(ctx, a.snapshot.config.Agent.Processors) // ends with ctx
+	m := memory{log: a.log}
+	go m.run(ctx) // ends with ctx
 	return a.Run(ctx, force)
 }
 
