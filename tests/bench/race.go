@@ -13,7 +13,7 @@ import (
 
 const (
 	openPart  = 0.3                    // of its peak rate that a contender bears in an open loop
-	idleRest  = 2 * time.Second        // before memory is read
+	idleRest  = 5                      // times the length of a round before memory is read, for who gives it back when there is little to do
 	warmConns = 64                     // of the load before idle connections are made
 	restTime  = 100 * time.Millisecond // between two contenders
 )
@@ -232,7 +232,7 @@ func (r *race) idleRound(ctx context.Context, c contender) (*report.Round, error
 
 // resting is the resident memory of a contender that had some rest.
 func (r *race) resting(ctx context.Context, x *subject) (int64, error) {
-	if err := rest(ctx, min(idleRest, r.bench.o.duration)); err != nil {
+	if err := rest(ctx, idleRest*r.bench.o.duration); err != nil {
 		return 0, err
 	}
 	ids, err := pids(x.processes)

@@ -60,7 +60,7 @@ func scenarios(o *options) []*scenario {
 		{
 			id: "P8", title: fmt.Sprintf("%d idle connections after a call", o.idle), kind: report.Memory, reference: haproxy, goal: 4,
 			conns: o.idle, inFlight: 1, body: small,
-			notes: []string{"resident memory 2 s after the last call less that of the same process after a load of 64 connections; HAProxy holds a connection to the provider for each caller, and as many as its descriptors allow"},
+			notes: []string{"resident memory five rounds' time (15 s) after the last call less that of the same process as long after a load of 64 connections; HAProxy holds a connection to the provider for each caller, and as many as its descriptors allow"},
 		},
 		{
 			id: "P9", title: fmt.Sprintf("P1 with %d services x %d endpoints", o.services, endpoints), kind: report.CPU, reference: motand, goal: 1.05,
