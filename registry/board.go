@@ -66,7 +66,7 @@ func (b *board) set(k serviceKey, nodes []Node) {
 	if len(nodes) == 0 {
 		delete(b.lists, k)
 	} else {
-		b.lists[k] = pack(sortNodes(nodes))
+		b.lists[k] = repack(sortNodes(nodes), b.lists[k])
 	}
 	b.tell(k)
 }
@@ -80,7 +80,7 @@ func (b *board) replace(lists map[serviceKey][]Node) {
 	for k, nodes := range lists {
 		old, ok := b.lists[k]
 		if sortNodes(nodes); !ok || !old.holds(nodes) {
-			old = pack(nodes)
+			old = repack(nodes, old)
 		}
 		next[k] = old
 	}
@@ -118,8 +118,18 @@ func (b *board) watches() []WatchState {
 
 // sortNodes puts nodes in order of address, in place.
 func sortNodes(nodes []Node) []Node {
-	slices.SortStableFunc(nodes, func(a, b Node) int {
-		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Port, b.Port))
-	})
+	for i := 1; i < len(nodes); i++ {
+		if compareAddrs(&nodes[i-1], &nodes[i]) > 0 { // which is seldom: most lists come in order
+			slices.SortStableFunc(nodes, func(a, b Node) int { return compareAddrs(&a, &b) })
+			break
+		}
+	}
 	return nodes
+}
+
+func compareAddrs(a, b *Node) int {
+	if c := cmp.Compare(a.Host, b.Host); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.Port, b.Port)
 }

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"maps"
+	"reflect"
 )
 
 // Feed hands the lists of one watch to its receiver: one at a time, the latest only, and only those that differ from the
@@ -79,5 +80,11 @@ func (f *Feed) turn() {
 // sameNode reports whether a and b say the same.
 func sameNode(a, b Node) bool {
 	return a.Service == b.Service && a.Host == b.Host && a.Port == b.Port && a.Available == b.Available &&
-		maps.Equal(a.Params, b.Params)
+		SameParams(a.Params, b.Params)
+}
+
+// SameParams reports whether a and b hold the same, at once where they are the same map, as those of neighbours are that
+// were handed over.
+func SameParams(a, b map[string]string) bool {
+	return len(a) == len(b) && (reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer() || maps.Equal(a, b))
 }

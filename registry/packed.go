@@ -3,7 +3,6 @@ package registry
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"unique"
 )
@@ -32,15 +31,40 @@ type said struct {
 	available bool
 }
 
+// lookAhead is how many nodes in a row may have gone for the rest of a list to be recognised.
+const lookAhead = 8
+
 // pack returns nodes as they are kept, never nil. It keeps their Params and nothing else of them.
-func pack(nodes []Node) packed {
+func pack(nodes []Node) packed { return repack(nodes, nil) }
+
+// repack is pack for nodes most of which are those of old in the same order: their entries are taken over.
+func repack(nodes []Node, old packed) packed {
 	l := make(packed, 0, len(nodes))
 	var last *said
-	for _, n := range nodes {
-		if s := (said{n.Service, n.Params, n.Available}); last == nil || !last.equal(&s) {
-			last = &s
+	for i := range nodes {
+		n := &nodes[i]
+		for gone := range min(len(old), lookAhead) {
+			if old[gone].at(n) {
+				old = old[gone:]
+				break
+			}
 		}
-		l = append(l, entry{unique.Make(addr{n.Host, n.Port}), last})
+		var e entry
+		if len(old) > 0 && old[0].at(n) {
+			e, old = old[0], old[1:]
+		} else {
+			e.addr = unique.Make(addr{n.Host, n.Port})
+		}
+		s := said{n.Service, n.Params, n.Available}
+		switch {
+		case last != nil && last.equal(&s):
+			e.said = last
+		case e.said == nil || !e.said.equal(&s):
+			e.said = new(said)
+			*e.said = s
+		}
+		last = e.said
+		l = append(l, e)
 	}
 	return l
 }
@@ -59,6 +83,9 @@ func (l packed) sorted() packed {
 func (a addr) compare(b addr) int {
 	return cmp.Or(cmp.Compare(a.host, b.host), cmp.Compare(a.port, b.port))
 }
+
+// at tells whether that is the address of n.
+func (e entry) at(n *Node) bool { return e.addr.Value() == addr{n.Host, n.Port} }
 
 // nodes returns what was packed; the slice is the caller's.
 func (l packed) nodes() []Node {
@@ -127,7 +154,7 @@ func (l packed) accepted(s Service) packed {
 }
 
 func (s *said) equal(t *said) bool {
-	return s == t || s.service == t.service && s.available == t.available && maps.Equal(s.params, t.params)
+	return s == t || s.service == t.service && s.available == t.available && SameParams(s.params, t.params)
 }
 
 // watchPacked is reg.Watch, of a service that was checked, for a receiver that takes lists as they are kept. The registries

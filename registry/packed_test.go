@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"testing"
 )
@@ -50,6 +51,37 @@ func TestPackedShares(t *testing.T) {
 	l := pack([]Node{node(t, "10.0.0.1:1"), node(t, "10.0.0.2:1"), other})
 	if l[0].said != l[1].said || l[1].said == l[2].said {
 		t.Errorf("got %p %p %p, want the first two the same", l[0].said, l[1].said, l[2].said)
+	}
+}
+
+// Whatever list follows another, what is packed with its help is what is packed without, and what has not changed is
+// taken over.
+func TestRepack(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	var old packed
+	for step := range 2000 {
+		var nodes []Node
+		for port := 1; port < 30; port++ {
+			if random.IntN(5) > 0 {
+				n := node(t, fmt.Sprintf("10.0.0.1:%d", port))
+				n.Params = map[string]string{"weight": fmt.Sprint(random.IntN(2))}
+				nodes = append(nodes, n)
+			}
+		}
+		if step%4 == 0 {
+			random.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
+		}
+		l := repack(nodes, old)
+		if got := l.nodes(); !slices.EqualFunc(got, nodes, sameNode) || !l.equal(pack(nodes)) || !l.holds(nodes) {
+			t.Fatalf("step %d: got %v, want %v", step, got, nodes)
+		}
+		again := repack(nodes, l)
+		for i := range again {
+			if again[i] != l[i] {
+				t.Fatalf("step %d: entry %d of the same list was made anew", step, i)
+			}
+		}
+		old = l
 	}
 }
 

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"maps"
 	"sync/atomic"
 
 	"github.com/motand/motand/motan"
@@ -35,12 +34,15 @@ func (e *Endpoint) Handle(c *motan.Call) { e.client.Handle(c) }
 func (e *Endpoint) Usable() bool { return e.client.Usable() }
 
 // is tells whether e is what would be made of n.
-func (e *Endpoint) is(n *registry.Node) bool {
+func (e *Endpoint) is(n *registry.Node) bool { return e.at(n) && e.Node.is(n) }
+
+// at tells whether n is at the address of e.
+func (e *Endpoint) at(n *registry.Node) bool {
 	var space [64]byte
-	return string(n.AppendAddr(space[:0])) == e.Addr() && e.Node.is(n)
+	return string(n.AppendAddr(space[:0])) == e.Addr()
 }
 
 // is tells whether that is what is said of n.
 func (d *Node) is(n *registry.Node) bool {
-	return d.Group == n.Group && maps.Equal(d.Params, n.Params)
+	return d.Group == n.Group && registry.SameParams(d.Params, n.Params)
 }

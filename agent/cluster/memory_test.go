@@ -2,10 +2,13 @@ package cluster_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/motand/motand/agent/cluster"
+	"github.com/motand/motand/motan/motantest"
 	"github.com/motand/motand/registry"
 )
 
@@ -20,6 +23,51 @@ func hostNodes(path string, first, n int) []registry.Node {
 		}
 	}
 	return all
+}
+
+// What an agent knows of its services takes tens of bytes a node, from the registry to the endpoints, and no
+// goroutine: 10,000 services of 100 nodes have to fit into 60 MiB.
+func TestDiscoveryMemory(t *testing.T) {
+	if raced {
+		t.Skip("the race detector takes memory of its own")
+	}
+	const services, each = 500, 100
+	const budget = 62 // bytes a node, with what the service takes shared among its nodes
+	heap := func() uint64 {
+		runtime.GC()
+		runtime.GC() // the second one frees what the first has only unlinked
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	paths := make([]string, services) // which the configuration holds
+	for i := range paths {
+		paths[i] = fmt.Sprintf("com.example.Service%d", i)
+	}
+	var pool cluster.Pool
+	t.Cleanup(pool.Close)
+	before, goroutines := heap(), runtime.NumGoroutine()
+	source := new(registry.Static)
+	var clusters []*cluster.Cluster
+	for i, path := range paths {
+		s := registry.Service{Group: "g", Path: path, Protocol: "motan2"}
+		source.Set(s, hostNodes(path, i*each, each)...)
+		k := cluster.New(cluster.Settings{Service: path, Group: "g", Connections: 3, Pool: &pool})
+		t.Cleanup(k.Close)
+		clusters = append(clusters, k)
+		if err := source.Watch(t.Context(), s, k.Update); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, k := range clusters {
+		motantest.Await(t, "all nodes", func() bool { return len(k.Endpoints()) == each })
+	}
+	motantest.Await(t, "rest", func() bool { return runtime.NumGoroutine() <= goroutines+2 })
+	if got := (heap() - before) / (services * each); got > budget {
+		t.Errorf("got %d bytes a node, want at most %d", got, budget)
+	}
+	runtime.KeepAlive(clusters)
+	runtime.KeepAlive(source)
 }
 
 // A list that says nothing new changes nothing and costs no memory; one that does is noticed, whatever it says.
@@ -52,6 +100,71 @@ func TestUpdateComparesLists(t *testing.T) {
 		if other := k.Endpoints()[51]; other.Node.Group != "g" || other.Node.Params != nil {
 			t.Errorf("%s: the neighbour became %+v", name, other.Node)
 		}
+	}
+}
+
+// Whatever list follows another, in order or not, with nodes named twice or not: the endpoints are those of the list, and
+// no client is kept or given up that should not be.
+func TestUpdateRandomLists(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	pool := new(cluster.Pool)
+	t.Cleanup(pool.Close)
+	k := newCluster(t, cluster.Settings{Pool: pool})
+	for step := range 3000 {
+		var list []registry.Node
+		var want []string
+		said := make(map[string]string) // by address: the first counts
+		weights := []string{"1", "2"}[:1+random.IntN(2)]
+		add := func(port int) {
+			n := registry.Node{Service: registry.Service{Group: "g"}, Host: "10.0.0.1", Port: port, Available: true}
+			if port%3 == 0 {
+				n.Host, n.Port = fmt.Sprintf("unix:///run/%d", port/6), port // two ports are one socket
+			}
+			n.Params = map[string]string{"weight": weights[random.IntN(len(weights))]}
+			list = append(list, n)
+			if _, twice := said[n.Addr()]; !twice {
+				said[n.Addr()] = n.Params["weight"]
+				want = append(want, n.Addr())
+			}
+		}
+		for port := range 25 {
+			if random.IntN(4) > 0 {
+				add(port)
+			}
+		}
+		if step%3 == 0 {
+			for range random.IntN(5) {
+				add(random.IntN(25))
+			}
+			random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+			want = want[:0]
+			clear(said)
+			shuffled := list
+			list = nil
+			for _, n := range shuffled {
+				if _, twice := said[n.Addr()]; !twice {
+					said[n.Addr()] = n.Params["weight"]
+					want = append(want, n.Addr())
+				}
+				list = append(list, n)
+			}
+		}
+		k.Update(list)
+		if got := addrs(k); !slices.Equal(got, want) {
+			t.Fatalf("step %d: got %v, want %v", step, got, want)
+		}
+		for _, e := range k.Endpoints() {
+			if got := e.Node.Params["weight"]; got != said[e.Addr()] {
+				t.Fatalf("step %d: %s has weight %s, want %s", step, e.Addr(), got, said[e.Addr()])
+			}
+		}
+		if got := clients(pool); got != len(want) {
+			t.Fatalf("step %d: got %d clients for %d nodes", step, got, len(want))
+		}
+	}
+	k.Close()
+	if got := clients(pool); got != 0 {
+		t.Errorf("after Close: got %d clients, want 0", got)
 	}
 }
 
