@@ -15,13 +15,11 @@ import (
 	"time"
 
 	"github.com/motand/motand/motan"
-	"github.com/motand/motand/registry"
 )
 
 const (
 	safeTries = 4  // how many nodes a call is tried on when nothing of it was sent
 	maxTries  = 16 // bounds the attempts of one call whatever is configured
-	lookAhead = 8  // how many nodes in a row may have gone for the rest of a list to be recognised
 	picks     = 3  // how often the balance is asked before the nodes are gone through in order
 )
 
@@ -94,134 +92,6 @@ func New(s Settings) *Cluster {
 	k.attempt = motan.NewChain(motan.HandlerFunc(func(c *motan.Call) { c.Target.Handle(c) }), s.Attempts...)
 	k.picker.Store(&picker{})
 	return k
-}
-
-// Update makes nodes the ones to choose from. Nodes that stay keep their connections; calls
-// in flight to a node that goes are not disturbed. A list that says nothing new costs a comparison.
-// After Close it does nothing.
-func (k *Cluster) Update(nodes []registry.Node) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.order(nodes)
-	if !k.gone && !k.picker.Load().is(nodes) {
-		k.replace(nodes)
-	}
-}
-
-// is tells whether p is what would be made of nodes.
-func (p *picker) is(nodes []registry.Node) bool {
-	if len(nodes) != len(p.endpoints) {
-		return false
-	}
-	for i := range nodes {
-		if !p.endpoints[i].is(&nodes[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-// replace makes endpoints of nodes and puts them in the place of the old ones. Most lists differ from the one before in a node
-// or two, so the old endpoints are gone through in step. Caller holds mu.
-func (k *Cluster) replace(nodes []registry.Node) {
-	old := k.picker.Load().endpoints
-	known := remembered(old)
-	endpoints := make([]Endpoint, 0, len(nodes))
-	var gone []*motan.Client // counted as used until all are there
-	var seen map[*motan.Client]struct{}
-	if !ordered(nodes) {
-		seen = make(map[*motan.Client]struct{}, len(nodes))
-	}
-	for i := range nodes {
-		n := &nodes[i]
-		for passed := range min(len(old), lookAhead) {
-			if old[passed].at(n) {
-				for range passed {
-					gone, old = append(gone, old[0].client), old[1:]
-				}
-				break
-			}
-		}
-		var client *motan.Client
-		var said *Node
-		if len(old) > 0 && old[0].at(n) {
-			client, said, old = old[0].client, old[0].Node, old[1:]
-		} else {
-			var space [64]byte
-			client = k.settings.Pool.get(n.AppendAddr(space[:0]), k.key(""))
-		}
-		if _, twice := seen[client]; twice {
-			gone = append(gone, client)
-			continue
-		}
-		if seen != nil {
-			seen[client] = struct{}{}
-		}
-		said = described(n, said, endpoints)
-		endpoints = endpoints[:len(endpoints)+1]
-		e := &endpoints[len(endpoints)-1]
-		e.Node, e.client = said, client
-		e.vitals.Store(known[client])
-	}
-	k.install(endpoints)
-	for _, client := range gone {
-		k.settings.Pool.Put(k.key(client.Addr()))
-	}
-	for i := range old {
-		k.settings.Pool.Put(k.key(old[i].Addr()))
-	}
-}
-
-// remembered is what is known of those endpoints of which something is.
-func remembered(endpoints []Endpoint) map[*motan.Client]*vitals {
-	var known map[*motan.Client]*vitals
-	for i := range endpoints {
-		if v := endpoints[i].vitals.Load(); v != nil {
-			if known == nil {
-				known = make(map[*motan.Client]*vitals)
-			}
-			known[endpoints[i].client] = v
-		}
-	}
-	return known
-}
-
-// install has calls choose among endpoints. Caller holds mu.
-func (k *Cluster) install(endpoints []Endpoint) {
-	p := &picker{endpoints: endpoints}
-	if len(endpoints) > 0 {
-		p.choice = k.choiceOver(endpoints)
-	}
-	out := int32(0)
-	for i := range endpoints {
-		if v := endpoints[i].vitals.Load(); v != nil && v.until.Load() != 0 {
-			out++
-		}
-	}
-	k.ward.out.Store(out)
-	k.picker.Store(p)
-}
-
-// ordered tells whether nodes are in the order in which registries hand them over, so that no address is there twice.
-func ordered(nodes []registry.Node) bool {
-	for i := 1; i < len(nodes); i++ {
-		a, b := &nodes[i-1], &nodes[i]
-		if a.Host > b.Host || a.Host == b.Host && (a.Port >= b.Port || a.Addr() == b.Addr()) { // ports do not count with a unix socket
-			return false
-		}
-	}
-	return true
-}
-
-// described returns what is said of n: before, where that is it, or what is said of the last endpoint, or another one.
-func described(n *registry.Node, before *Node, endpoints []Endpoint) *Node {
-	if before != nil && before.is(n) {
-		return before
-	}
-	if last := len(endpoints) - 1; last >= 0 && endpoints[last].Node.is(n) {
-		return endpoints[last].Node
-	}
-	return &Node{Group: n.Group, Params: n.Params}
 }
 
 // key is under what the pool has the connections to addr.
