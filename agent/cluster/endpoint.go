@@ -10,19 +10,23 @@ import (
 // Endpoint is a node of a service and our connections to it. There is one for each service and
 // node, perhaps a million in all, so it holds only what others do not hold already.
 type Endpoint struct {
-	Node   *Node
+	node   atomic.Pointer[Node]
 	client *motan.Client
-	vitals atomic.Pointer[vitals] // nil while nothing is known
 }
 
-// Node is what the registry says of an endpoint beside its address. It is not changed, and shared by
-// neighbours of which the same is said.
+// Node is what the registry says of an endpoint beside its address, and what calls have shown. It is not changed, and shared
+// by neighbours of which the same is said while calls have shown nothing.
 type Node struct {
 	Group  string
 	Params map[string]string
+
+	vitals *vitals // nil while nothing is known
 }
 
 var _ motan.Handler = (*Endpoint)(nil)
+
+// Node is what the registry says of e.
+func (e *Endpoint) Node() *Node { return e.node.Load() }
 
 // Addr is host:port as callers are told it in x-forwarded-for.
 func (e *Endpoint) Addr() string { return e.client.Addr() }
@@ -34,7 +38,7 @@ func (e *Endpoint) Handle(c *motan.Call) { e.client.Handle(c) }
 func (e *Endpoint) Usable() bool { return e.client.Usable() }
 
 // is tells whether e is what would be made of n.
-func (e *Endpoint) is(n *registry.Node) bool { return e.at(n) && e.Node.is(n) }
+func (e *Endpoint) is(n *registry.Node) bool { return e.at(n) && e.Node().is(n) }
 
 // at tells whether n is at the address of e.
 func (e *Endpoint) at(n *registry.Node) bool {

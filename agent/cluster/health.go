@@ -46,7 +46,7 @@ func (e *Endpoint) admit(now int64) bool {
 	if !e.client.Usable() {
 		return false
 	}
-	v := e.vitals.Load()
+	v := e.vitals()
 	if v == nil {
 		return true
 	}
@@ -104,7 +104,7 @@ func (k *Cluster) examine(c *motan.Call, e *Endpoint) {
 	if !bad && !k.ward.troubled.Load() {
 		return
 	}
-	v := e.vitals.Load()
+	v := e.vitals()
 	now := c.Now()
 	if bad {
 		v = e.remember()
@@ -198,7 +198,7 @@ func (k *Cluster) survey(now int64) {
 	out := int32(0)
 	endpoints := k.picker.Load().endpoints
 	for i := range endpoints {
-		v := endpoints[i].vitals.Load()
+		v := endpoints[i].vitals()
 		if v == nil {
 			continue
 		}

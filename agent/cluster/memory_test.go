@@ -94,11 +94,11 @@ func TestUpdateComparesLists(t *testing.T) {
 		change(&changed[50])
 		k.Update(changed)
 		e := k.Endpoints()[50]
-		if e.Addr() != changed[50].Addr() || e.Node.Group != changed[50].Group || e.Node.Params["weight"] != changed[50].Params["weight"] {
-			t.Errorf("%s: got %s %+v, want %+v", name, e.Addr(), e.Node, changed[50])
+		if e.Addr() != changed[50].Addr() || e.Node().Group != changed[50].Group || e.Node().Params["weight"] != changed[50].Params["weight"] {
+			t.Errorf("%s: got %s %+v, want %+v", name, e.Addr(), e.Node(), changed[50])
 		}
-		if other := k.Endpoints()[51]; other.Node.Group != "g" || other.Node.Params != nil {
-			t.Errorf("%s: the neighbour became %+v", name, other.Node)
+		if other := k.Endpoints()[51]; other.Node().Group != "g" || other.Node().Params != nil {
+			t.Errorf("%s: the neighbour became %+v", name, other.Node())
 		}
 	}
 }
@@ -154,7 +154,7 @@ func TestUpdateRandomLists(t *testing.T) {
 			t.Fatalf("step %d: got %v, want %v", step, got, want)
 		}
 		for _, e := range k.Endpoints() {
-			if got := e.Node.Params["weight"]; got != said[e.Addr()] {
+			if got := e.Node().Params["weight"]; got != said[e.Addr()] {
 				t.Fatalf("step %d: %s has weight %s, want %s", step, e.Addr(), got, said[e.Addr()])
 			}
 		}

@@ -80,7 +80,7 @@ func measured(b Balance) bool {
 
 // waiting is how many calls of this cluster wait for e.
 func (e *Endpoint) waiting() int32 {
-	if v := e.vitals.Load(); v != nil {
+	if v := e.vitals(); v != nil {
 		return v.inFlight.Load()
 	}
 	return 0
@@ -88,7 +88,7 @@ func (e *Endpoint) waiting() int32 {
 
 // cost is how long a further call would take, by what is known: 0 for an endpoint that was not called yet.
 func (e *Endpoint) cost(now int64) float64 {
-	v := e.vitals.Load()
+	v := e.vitals()
 	if v == nil {
 		return 0
 	}

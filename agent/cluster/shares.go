@@ -25,12 +25,12 @@ func (k *Cluster) Share(shares map[string]int) {
 	for i := range indexes {
 		indexes[i] = i
 	}
-	slices.SortStableFunc(indexes, func(a, b int) int { return cmp.Compare(old[a].Node.Group, old[b].Node.Group) })
+	slices.SortStableFunc(indexes, func(a, b int) int { return cmp.Compare(old[a].Node().Group, old[b].Node().Group) })
 	next := make([]Endpoint, len(old))
 	for i, from := range indexes {
 		e := &next[i]
-		e.Node, e.client = old[from].Node, old[from].client
-		e.vitals.Store(old[from].vitals.Load())
+		e.client = old[from].client
+		e.node.Store(old[from].Node())
 	}
 	k.install(next)
 }
@@ -50,8 +50,8 @@ func (k *Cluster) choiceOver(endpoints []Endpoint) Choice {
 	var s sharing
 	var weights []int
 	for from := 0; from < len(endpoints); {
-		group, to := endpoints[from].Node.Group, from+1
-		for to < len(endpoints) && endpoints[to].Node.Group == group {
+		group, to := endpoints[from].Node().Group, from+1
+		for to < len(endpoints) && endpoints[to].Node().Group == group {
 			to++
 		}
 		if w := k.shares[group]; w > 0 {

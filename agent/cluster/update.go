@@ -57,10 +57,11 @@ func (k *Cluster) replace(nodes []registry.Node) {
 		var client *motan.Client
 		var said *Node
 		if len(old) > 0 && old[0].at(n) {
-			client, said, old = old[0].client, old[0].Node, old[1:]
+			client, said, old = old[0].client, old[0].Node(), old[1:]
 		} else {
 			var space [64]byte
 			client = k.settings.Pool.get(n.AppendAddr(space[:0]), k.key(""))
+			said = known[client]
 		}
 		if _, twice := seen[client]; twice {
 			gone = append(gone, client)
@@ -72,8 +73,8 @@ func (k *Cluster) replace(nodes []registry.Node) {
 		said = described(n, said, endpoints)
 		endpoints = endpoints[:len(endpoints)+1]
 		e := &endpoints[len(endpoints)-1]
-		e.Node, e.client = said, client
-		e.vitals.Store(known[client])
+		e.client = client
+		e.node.Store(said)
 	}
 	k.install(endpoints)
 	for _, client := range gone {
@@ -84,15 +85,15 @@ func (k *Cluster) replace(nodes []registry.Node) {
 	}
 }
 
-// remembered is what is known of those endpoints of which something is.
-func remembered(endpoints []Endpoint) map[*motan.Client]*vitals {
-	var known map[*motan.Client]*vitals
+// remembered is what is said of those endpoints of which calls have shown something.
+func remembered(endpoints []Endpoint) map[*motan.Client]*Node {
+	var known map[*motan.Client]*Node
 	for i := range endpoints {
-		if v := endpoints[i].vitals.Load(); v != nil {
+		if d := endpoints[i].Node(); d.vitals != nil {
 			if known == nil {
-				known = make(map[*motan.Client]*vitals)
+				known = make(map[*motan.Client]*Node)
 			}
-			known[endpoints[i].client] = v
+			known[endpoints[i].client] = d
 		}
 	}
 	return known
@@ -106,7 +107,7 @@ func (k *Cluster) install(endpoints []Endpoint) {
 	}
 	out := int32(0)
 	for i := range endpoints {
-		if v := endpoints[i].vitals.Load(); v != nil && v.until.Load() != 0 {
+		if v := endpoints[i].vitals(); v != nil && v.until.Load() != 0 {
 			out++
 		}
 	}
@@ -125,13 +126,19 @@ func ordered(nodes []registry.Node) bool {
 	return true
 }
 
-// described returns what is said of n: before, where that is it, or what is said of the last endpoint, or another one.
+// described returns what is said of n: before, where that is it, or what is said of the last endpoint, or another one. What
+// calls have shown stays. Before is nil for a node that is new.
 func described(n *registry.Node, before *Node, endpoints []Endpoint) *Node {
 	if before != nil && before.is(n) {
 		return before
 	}
-	if last := len(endpoints) - 1; last >= 0 && endpoints[last].Node.is(n) {
-		return endpoints[last].Node
+	if before != nil && before.vitals != nil {
+		return &Node{Group: n.Group, Params: n.Params, vitals: before.vitals}
+	}
+	if last := len(endpoints) - 1; last >= 0 {
+		if d := endpoints[last].Node(); d.vitals == nil && d.is(n) {
+			return d
+		}
 	}
 	return &Node{Group: n.Group, Params: n.Params}
 }

@@ -68,7 +68,7 @@ func TestUpdateKeepsConnections(t *testing.T) {
 		n.Params = map[string]string{"weight": fmt.Sprint(i)}
 		list := nodes(t, fmt.Sprintf("127.0.0.1:%d", i+1))
 		k.Update(append(list, n))
-		if got := k.Endpoints()[1].Node.Params["weight"]; got != fmt.Sprint(i) {
+		if got := k.Endpoints()[1].Node().Params["weight"]; got != fmt.Sprint(i) {
 			t.Errorf("weight: got %s, want %d", got, i)
 		}
 		k.Update(append(list[:0], n))

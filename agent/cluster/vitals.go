@@ -17,16 +17,21 @@ type vitals struct {
 	healed   atomic.Int64  // when that last ended
 }
 
+// vitals is what is known of e, nil for nothing.
+func (e *Endpoint) vitals() *vitals { return e.node.Load().vitals }
+
 // remember returns what is known of e, and has it known from now on.
 func (e *Endpoint) remember() *vitals {
-	v := e.vitals.Load()
-	if v == nil {
-		v = new(vitals)
-		if !e.vitals.CompareAndSwap(nil, v) {
-			v = e.vitals.Load()
+	for {
+		d := e.node.Load()
+		if d.vitals != nil {
+			return d.vitals
+		}
+		next := &Node{Group: d.Group, Params: d.Params, vitals: new(vitals)}
+		if e.node.CompareAndSwap(d, next) {
+			return next.vitals
 		}
 	}
-	return v
 }
 
 // count notes a call that has ended.
@@ -51,7 +56,7 @@ type State struct {
 // State returns how e fares at now.
 func (e *Endpoint) State(now int64) State {
 	s := State{Reachable: e.client.Usable()}
-	if v := e.vitals.Load(); v != nil {
+	if v := e.vitals(); v != nil {
 		s.Until = v.until.Load()
 		s.Out = s.Until != 0
 		s.Failures = int(v.failures.Load())

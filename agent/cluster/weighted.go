@@ -38,7 +38,7 @@ func (WeightedRoundRobin) Over(endpoints []Endpoint) Choice {
 
 // weight is what the registry says.
 func (e *Endpoint) weight() int {
-	n, err := strconv.Atoi(e.Node.Params[weightParam])
+	n, err := strconv.Atoi(e.Node().Params[weightParam])
 	if err != nil {
 		return defaultWeight
 	}
