@@ -14,8 +14,8 @@ import (
 // the other has something to say; so a host can start while its registry is down, and PHP and Lua programs find the nodes
 // when no agent runs.
 //
-// The first list of a service is handed on at once, and so is the first change; further changes follow at most twice a
-// second, so that nodes that flap or restart in turn cost their callers little.
+// The first list of a service is handed on at once, and so are two changes; further ones follow at most twice a second, so
+// that nodes that flap or restart in turn cost their callers little.
 //
 // What protection is in force is told by State, and the log is told when it begins and when it is over.
 type Cache struct {

@@ -31,7 +31,7 @@ type cached struct {
 func newCached(c *Cache, s Service) *cached {
 	w := &cached{c: c, s: s, record: c.store.open(c.id, s.key()), feeds: make(map[*Feed]struct{})}
 	w.ledger = ledger{rule: c.protection, blind: c.prober == nil}
-	w.pace = pace{pass: w.publish, burst: 1}
+	w.pace = pace{pass: w.publish, burst: 2}                // a node that leaves and is back at once is not missed for longer
 	ctx, cancel := context.WithCancel(context.Background()) // end cancels it
 	w.cancel = cancel
 	w.begin = sync.OnceValue(func() error { return watchPacked(ctx, c.reg, s, w.tell) })

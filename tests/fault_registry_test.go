@@ -48,9 +48,7 @@ func TestFaultRegistryDown(t *testing.T) {
 	since(t, "until all are connected and listed again", from)
 	load.answers(100)
 	load.finish().clean(t, "it is back")
-	if got := m.known(); got != 2 {
-		t.Errorf("nodes known: got %v, want 2", got)
-	}
+	await(t, "the caller to know both nodes", func() bool { return m.known() == 2 }) // lists that follow each other wait half a second
 }
 
 // TestFaultRegistryWiped has ZooKeeper come back without its data: callers keep what they know, and providers announce
