@@ -32,7 +32,7 @@ func TestDiscoveryMemory(t *testing.T) {
 		t.Skip("the race detector takes memory of its own")
 	}
 	const services, each = 500, 100
-	const budget = 62 // bytes a node, with what the service takes shared among its nodes
+	const budget = 64 // bytes a node, with what the service takes shared among its nodes
 	heap := func() uint64 {
 		runtime.GC()
 		runtime.GC() // the second one frees what the first has only unlinked
