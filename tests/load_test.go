@@ -36,13 +36,13 @@ type twoHosts struct{ a, b *daemon }
 func startTwoHosts(t testing.TB, p *provider) twoHosts {
 	t.Helper()
 	b := startMotand(t, exportYAML(p.port, "here", "{protocol: local}"))
-	patient := strings.Replace(outboundYAML("com.example.Both", b.addr("export")), "accessLog: off", "accessLog: off\n  gracePeriod: 20000", 1)
+	patient := strings.Replace(outboundYAML("com.example.Both", b.addr("export")), "accessLog: off", "accessLog: off\n  gracePeriod: 40000", 1)
 	return twoHosts{a: startMotand(t, patient), b: b}
 }
 
 // exportYAML exports the service com.example.Both from the provider's port, announced in one registry.
 func exportYAML(port int, registry, settings string) string {
-	return agentYAML + `  gracePeriod: 20000
+	return agentYAML + `  gracePeriod: 40000
 motan-registry:
   ` + registry + `: ` + settings + `
 motan-service:
