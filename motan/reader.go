@@ -158,8 +158,13 @@ func (r *reader) read() error {
 			return err
 		}
 		r.stashed = 0 // it is in the buffer
+	} else if r.buf == nil { // what comes first is waited for without a buffer
+		r.stashed, r.readErr = r.conn.Read(r.stash[:])
+		if r.stashed > 0 {
+			r.acquire()
+		}
+		r.stashed = 0
 	} else {
-		r.acquire()
 		var n int
 		n, r.readErr = r.conn.Read(r.buf[r.to:r.end])
 		r.to += n
