@@ -12,15 +12,23 @@ import (
 // allocated, or after two minutes, and returns memory a little at a time: an agent that has become idle would keep for
 // minutes what ten thousand connections took for a second.
 type memory struct {
-	kept uint64 // bytes mapped when memory was last given back, or less if it became less since
+	last usage // when memory was last given back
+	at   time.Time
 	log  *slog.Logger
+}
+
+// usage is what the runtime takes.
+type usage struct {
+	mapped    uint64 // bytes that it has of the system, code left out
+	allocated uint64 // bytes that were ever allocated
 }
 
 const (
 	memoryTick  = 5 * time.Second
-	memoryBusy  = 0.1     // of a CPU in use: there is something to do, and a collection would be in its way
-	memoryShare = 4       // what is mapped has to have grown by kept/memoryShare
-	memorySlack = 2 << 20 // and by this many bytes
+	memoryPause = 30 * time.Second // between two times, where what is mapped has not grown much
+	memoryBusy  = 0.1              // of a CPU in use: there is something to do, and a collection would be in its way
+	memoryShare = 4                // what is mapped has grown much by a part of this many
+	memorySlack = 2 << 20          // and this many bytes, which is also what has to be allocated for it to be worth anything
 )
 
 // run looks every few seconds until ctx ends.
@@ -35,28 +43,27 @@ func (m *memory) run(ctx context.Context) {
 		case <-tick.C:
 		}
 		now, newUsed := time.Now(), ownCPU()
-		before := mapped()
-		if m.worth(before, (newUsed-used).Seconds()/now.Sub(at).Seconds()) {
+		before := usageNow()
+		if m.worth(before, now, (newUsed-used).Seconds()/now.Sub(at).Seconds()) {
 			debug.FreeOSMemory()
-			m.kept = mapped()
-			m.log.Debug("agent: memory given back", "mapped_before", before, "mapped_now", m.kept)
+			m.last, m.at = usageNow(), now
+			m.log.Debug("agent: memory given back", "mapped_before", before.mapped, "mapped_now", m.last.mapped)
 			newUsed = ownCPU() // what that took is no load
 		}
 		at, used = now, newUsed
 	}
 }
 
-// worth decides from the bytes that are mapped and the CPUs in use.
-func (m *memory) worth(mapped uint64, cpus float64) bool {
-	if mapped < m.kept {
-		m.kept = mapped
-	}
-	return cpus < memoryBusy && mapped > m.kept+m.kept/memoryShare+memorySlack
+// worth decides from what is in use, the time, and the CPUs in use.
+func (m *memory) worth(u usage, now time.Time, cpus float64) bool {
+	grown := u.mapped > m.last.mapped+m.last.mapped/memoryShare+memorySlack
+	return cpus < memoryBusy && (grown || u.allocated-m.last.allocated > memorySlack && now.Sub(m.at) >= memoryPause)
 }
 
-// mapped is how many bytes of memory the runtime has of the system, code left out.
-func mapped() uint64 {
-	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+func usageNow() usage {
+	samples := []metrics.Sample{
+		{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}, {Name: "/gc/heap/allocs:bytes"},
+	}
 	metrics.Read(samples)
-	return samples[0].Value.Uint64() - samples[1].Value.Uint64()
+	return usage{samples[0].Value.Uint64() - samples[1].Value.Uint64(), samples[2].Value.Uint64()}
 }

@@ -10,32 +10,38 @@ import (
 
 func TestMemoryIsGivenBackWhenWorthIt(t *testing.T) {
 	const mib = 1 << 20
-	type tick struct {
-		mapped uint64
-		cpus   float64
-		want   bool
+	type look struct {
+		after             time.Duration // since the one before
+		mapped, allocated uint64        // MiB, the second since the one before
+		cpus              float64
+		want              bool
 	}
+	const tick = memoryTick
 	tests := []struct {
 		name  string
-		ticks []tick
+		looks []look
 	}{
-		{"the first time", []tick{{15 * mib, 0, true}}},
-		{"nothing has come", []tick{{15 * mib, 0, true}, {16 * mib, 0, false}, {17 * mib, 0, false}}},
-		{"a burst", []tick{{15 * mib, 0, true}, {80 * mib, 0.01, true}}},
-		{"a load", []tick{{15 * mib, 0, true}, {80 * mib, 0.5, false}, {80 * mib, memoryBusy, false}, {80 * mib, 0.05, true}}},
-		{"less is the new measure", []tick{{80 * mib, 0, true}, {20 * mib, 0, false}, {30 * mib, 0, true}}},
-		{"also under load", []tick{{80 * mib, 0, true}, {20 * mib, 1, false}, {30 * mib, 0, true}}},
+		{"the first time", []look{{tick, 15, 5, 0, true}}},
+		{"nothing has come", []look{{tick, 15, 5, 0, true}, {tick, 16, 1, 0, false}, {memoryPause, 17, 0, 0, false}}},
+		{"a burst", []look{{tick, 15, 5, 0, true}, {tick, 80, 70, 0.01, true}}},
+		{"a load", []look{{tick, 15, 5, 0, true}, {tick, 80, 70, 0.5, false}, {time.Hour, 80, 0, memoryBusy, false}, {tick, 80, 0, 0.05, true}}},
+		{"what a burst took is garbage", []look{{tick, 80, 80, 0, true}, {tick, 80, 9, 0, false}, {memoryPause - tick, 80, 0, 0, true}}},
+		{"garbage under load", []look{{tick, 80, 80, 0, true}, {memoryPause, 80, 9, 1, false}}},
+		{"not again and again", []look{{tick, 80, 80, 0, true}, {memoryPause, 80, 1, 0, false}, {memoryPause, 80, 0, 0, false}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			m := memory{}
-			for i, x := range tt.ticks {
-				got := m.worth(x.mapped, x.cpus)
+			m, now, allocated := memory{}, time.Now(), uint64(0)
+			for i, x := range tt.looks {
+				now = now.Add(x.after)
+				allocated += x.allocated * mib
+				u := usage{x.mapped * mib, allocated}
+				got := m.worth(u, now, x.cpus)
 				if got != x.want {
-					t.Errorf("tick %d: got %t, want %t", i, got, x.want)
+					t.Errorf("look %d: got %t, want %t", i, got, x.want)
 				}
 				if got {
-					m.kept = x.mapped
+					m.last, m.at = u, now
 				}
 			}
 		})
@@ -50,7 +56,7 @@ func TestMemoryRun(t *testing.T) {
 	for i := 0; i < len(garbage); i += 4096 {
 		garbage[i] = 1
 	}
-	before := mapped()
+	before := usageNow().mapped
 	garbage = nil
 	m := memory{log: slog.New(slog.DiscardHandler)}
 	synctest.Test(t, func(t *testing.T) {
@@ -58,8 +64,8 @@ func TestMemoryRun(t *testing.T) {
 		time.Sleep(memoryTick)
 		synctest.Wait()
 	})
-	if m.kept == 0 || m.kept > before-48<<20 {
-		t.Errorf("got %d bytes mapped, want 64 MiB less than the %d before", m.kept, before)
+	if m.last.mapped == 0 || m.last.mapped > before-48<<20 {
+		t.Errorf("got %d bytes mapped, want 64 MiB less than the %d before", m.last.mapped, before)
 	}
 	runtime.KeepAlive(&m)
 }
