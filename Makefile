@@ -16,9 +16,11 @@ PEER      := tests/peers/motango
 MVN       ?= mvn
 # make bench BENCHFLAGS='-only P1,P5 -md'; make bench BENCHFLAGS=-h lists them
 BENCHFLAGS ?=
+# make scale SCALEFLAGS='-only G8'; make scale SCALEFLAGS=-h lists them
+SCALEFLAGS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all build run demo test test-deps peers java chaos faults bench fuzz lint fmt cover clean help
+.PHONY: all build run demo test test-deps peers java chaos faults bench scale fuzz lint fmt cover clean help
 
 all: build lint test ## build, lint and test
 
@@ -65,6 +67,9 @@ faults: build test-deps ## run the fault tests at full length, half an hour; pri
 bench: build test-deps ## measure motand, HAProxy, nginx and motan-go: bin/bench
 	@$(MAKE) --no-print-directory peers || echo 'bench: motan-go cannot be built here'
 	$(GO) run ./tests/bench $(BENCHFLAGS)
+
+scale: build ## measure what many connections and services cost: SCALEFLAGS='-only G6,G8'
+	$(GO) run ./tests/bench scale $(SCALEFLAGS)
 
 fuzz: ## run each fuzz target for FUZZTIME (60s)
 	@GO='$(GO)' sh scripts/fuzz.sh $(FUZZTIME)

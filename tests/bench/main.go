@@ -26,7 +26,11 @@ func main() {
 		os.Exit(provide(os.Args[2:], os.Stdout, os.Stderr))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	measure, args := run, os.Args[1:]
+	if len(args) > 0 && args[0] == scaleName {
+		measure, args = runScale, args[1:]
+	}
+	err := measure(ctx, args, os.Stdout, os.Stderr)
 	stop()
 	switch {
 	case errors.Is(err, flag.ErrHelp):

@@ -1,6 +1,9 @@
 package main
 
-import "syscall"
+import (
+	"syscall"
+	"time"
+)
 
 // ownGroup gives a process a group of its own, and has the kernel end it when we are killed.
 func ownGroup() *syscall.SysProcAttr {
@@ -9,6 +12,15 @@ func ownGroup() *syscall.SysProcAttr {
 
 // signalGroup sends sig to all processes of the group.
 func signalGroup(pgid int, sig syscall.Signal) error { return syscall.Kill(-pgid, sig) }
+
+// ownTime is the CPU time of this process.
+func ownTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
 
 // descriptors is how many files a process may have open.
 func descriptors() int {

@@ -44,6 +44,23 @@ func (i *Idle) open(ctx context.Context, t Target, request Request) error {
 	i.conns = append(i.conns, conn)
 	made := len(i.conns)
 	i.mu.Unlock()
+	return exchange(ctx, conn, request, made)
+}
+
+// Call makes a call on connection n, from 0, on which there is none at the moment.
+func (i *Idle) Call(ctx context.Context, n int, request Request) error {
+	i.mu.Lock()
+	if n >= len(i.conns) {
+		i.mu.Unlock()
+		return fmt.Errorf("load: connection %d: %w", n, net.ErrClosed)
+	}
+	conn := i.conns[n]
+	i.mu.Unlock()
+	return exchange(ctx, conn, request, n+1)
+}
+
+// exchange makes a call on conn, which is number made. When ctx ends it closes conn.
+func exchange(ctx context.Context, conn net.Conn, request Request, made int) error {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	if _, err := conn.Write(append(request.appendHead(nil, uint64(made)), request.body...)); err != nil {

@@ -175,7 +175,33 @@ func TestIdle(t *testing.T) {
 		if idle.Len() != n {
 			t.Errorf("got %d connections, want %d", idle.Len(), n)
 		}
+		for i := range n {
+			if err := idle.Call(t.Context(), i, NewRequest("g", "s", "m", 300)); err != nil {
+				t.Errorf("call on connection %d: %v", i, err)
+			}
+		}
 		idle.Close()
+		if err := idle.Call(t.Context(), 0, NewRequest("g", "s", "m", 300)); err == nil {
+			t.Error("a call after Close was answered")
+		}
+	}
+}
+
+func TestSparse(t *testing.T) {
+	target := serve(t, "tcp", echo.ServeMotan)
+	idle, err := NewIdle(t.Context(), target, NewRequest("g", "s", "m", 128), 30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Close()
+	sparse := Sparse{Idle: idle, Request: NewRequest("g", "s", "m", 128), Conns: 20, Rate: 1000, Duration: 100 * time.Millisecond}
+	result, err := sparse.Run(t.Context())
+	if err != nil || result.Calls != 100 || result.Errors != 0 {
+		t.Errorf("got %d calls, %d errors, %v; want 100, 0, nil", result.Calls, result.Errors, err)
+	}
+	idle.Close()
+	if _, err := sparse.Run(t.Context()); err == nil {
+		t.Error("calls over closed connections: got no error")
 	}
 }
 
