@@ -17,6 +17,8 @@ type Service struct {
 	ProxyHost string       // proxy.host: a host, or unix:///path; default 127.0.0.1
 	HTTP      HTTP
 	CGI       CGI
+	Auto      bool // available: auto: in use without /200
+	Health    HealthCheck
 }
 
 // ProtocolPort is what keys such as export: motan2:9982 hold.
@@ -92,6 +94,8 @@ func (c *checker) serviceOf(e entry) Service {
 		s.Proxy = c.protocolPort(e, path, "proxy", !isUnix)
 	}
 	s.Provider = cmp.Or(c.oneOf(e, path, "provider", "provider", c.known.Providers), s.Proxy.Protocol)
+	s.Auto = v.text("available") == "auto"
+	s.Health = c.healthOf(&s, e)
 	return s
 }
 
