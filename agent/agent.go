@@ -30,7 +30,6 @@ var Version = "dev"
 type Agent struct {
 	log        *slog.Logger
 	compiler   *compiler
-	snapshot   *snapshot
 	listeners  *listeners
 	announcer  *announcer
 	management *management
@@ -38,15 +37,22 @@ type Agent struct {
 	closeLogs  []func() error
 	unlock     func() // gives back the folders of the state; nil before they are taken
 
-	routes   atomic.Pointer[routes]
-	exports  atomic.Pointer[exports]
+	snapshot atomic.Pointer[snapshot] // in use; nil before build has made it
+	routes   atomic.Pointer[routes]   // its routes, one load away from a call
+	exports  atomic.Pointer[exports]  // its exports and, for a while, those that were withdrawn
 	inbound  *inbound
 	motanIn  *motan.Server
 	exportIn *motan.Server
 	httpIn   *httpbridge.Server // nil where HTTP is switched off
 
+	changing sync.Mutex      // held over all of a change of the configuration: there is one at a time
+	life     context.Context // guarded by changing; nil before begin; its end ends what serves
+	leaving  []leaver        // guarded by changing
+	shown    func()          // guarded by changing; ends showing the agent in registries; nil before begin
+	reloads  reloads
+
 	started  time.Time
-	stopping atomic.Bool
+	stopping atomic.Bool // set under changing
 	cancel   context.CancelFunc
 	serving  sync.WaitGroup
 	failed   chan error // of listeners that ended by themselves
@@ -81,19 +87,22 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 		states: new(filters.States), switches: new(filters.Switches), route: a.routeTo,
 		local: new(registry.Local), localIP: ip, log: a.log,
 	}
-	if a.snapshot, err = a.compiler.compile(c); err != nil {
+	s, err := a.compiler.compile(c, nil)
+	if err != nil {
 		return &ConfigError{placed{err}}
 	}
+	warnOfUnserved(a.log, c)
+	a.snapshot.Store(s)
 	a.switchers = newSwitchers(a.compiler.switches, c.Agent.RuntimeDir, a.log)
-	a.switchers.use(a.snapshot)
-	if a.listeners, err = listen(c, a.snapshot.ports); err != nil {
+	a.switchers.use(s)
+	if a.listeners, err = listen(c, s.ports); err != nil {
 		return err
 	}
 	if a.unlock, err = lockFolders(&c.Agent, len(a.compiler.stores) > 0, a.log); err != nil {
 		return &ConfigError{placed{err}}
 	}
-	a.routes.Store(a.snapshot.routes)
-	a.exports.Store(a.snapshot.exports)
+	a.routes.Store(s.routes)
+	a.exports.Store(s.exports)
 	a.inbound = &inbound{exports: &a.exports}
 	a.motanIn = a.motanServer(&c.Agent, &outbound{routes: &a.routes, motan: true})
 	a.exportIn = a.motanServer(&c.Agent, a.inbound)
@@ -106,7 +115,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 			Logger:         a.log,
 		}
 	}
-	a.announcer = newAnnouncer(a.compiler, a.snapshot)
+	a.announcer = newAnnouncer(a.compiler, s)
 	a.management = newManagement(a)
 	a.observe()
 	return nil
@@ -125,7 +134,8 @@ func (a *Agent) motanServer(c *conf.Agent, h motan.Handler) *motan.Server {
 // Run serves until ctx ends, then withdraws, drains and returns nil: everything that was
 // accepted has been answered, or the grace period was over. force ends the draining at once.
 func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
-	c := &a.snapshot.config.Agent
+	s := a.snapshot.Load()
+	c := &s.config.Agent
 	inner, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
 	defer a.free()
@@ -138,15 +148,18 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 		return err
 	}
 	a.log.Info("agent: serving", "version", Version, "motan", addrs(a.listeners.motan), "http", addrs(a.listeners.http),
-		"management", a.listeners.management.Addr().String(), "export", a.snapshot.ports, "local_ip", a.compiler.localIP,
-		"refers", len(a.snapshot.all), "services", len(a.snapshot.services))
+		"management", a.listeners.management.Addr().String(), "export", s.ports, "local_ip", a.compiler.localIP,
+		"refers", len(s.all), "services", len(s.exported))
 	if n := a.announcer.unused(); n > 0 {
 		a.log.Info("agent: services are not in use yet: callers on other hosts do not see them before a GET of /200 on the management port",
 			"services", n, "management", a.listeners.management.Addr().String())
 	}
 	looking, quiet := context.WithCancel(inner)
 	defer quiet()
-	t := troubles{registries: a.snapshot.registries, clients: a.compiler.pool.Each, unknown: a.snapshot.unknown, log: a.log}
+	t := troubles{
+		registries: func() map[string]registry.Registry { return a.snapshot.Load().registries },
+		clients:    a.compiler.pool.Each, unknown: func() []string { return a.snapshot.Load().unknown() }, log: a.log,
+	}
 	a.serving.Go(func() { t.run(looking) }) // ends with looking
 	var failure error
 	select {
@@ -163,7 +176,10 @@ func (a *Agent) begin(ctx context.Context) error {
 	if a.compiler.accessLog != nil {
 		a.compiler.accessLog.Start()
 	}
-	if err := a.snapshot.start(ctx); err != nil {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	a.life = ctx
+	if err := a.snapshot.Load().start(ctx); err != nil {
 		return err
 	}
 	a.serve("management", a.listeners.management, a.management.serve)
@@ -173,7 +189,7 @@ func (a *Agent) begin(ctx context.Context) error {
 	if err := a.announcer.start(ctx); err != nil {
 		return err
 	}
-	showAgent(ctx, a.snapshot, a.compiler.localIP, a.log)
+	a.show(a.snapshot.Load())
 	for _, l := range a.listeners.http {
 		a.serve("http", l, a.httpIn.Serve)
 	}
@@ -187,7 +203,7 @@ func (a *Agent) begin(ctx context.Context) error {
 func (a *Agent) serve(name string, l net.Listener, serve func(net.Listener) error) {
 	a.serving.Go(func() {
 		err := serve(l)
-		if err != nil && !a.stopping.Load() {
+		if err != nil && !a.stopping.Load() && !a.listeners.dropped(l) {
 			select {
 			case a.failed <- fmt.Errorf("agent: %s listener ended: %w", name, err):
 			default:
@@ -200,8 +216,10 @@ func (a *Agent) serve(name string, l net.Listener, serve func(net.Listener) erro
 // then what is in flight is finished. Meanwhile calls to other hosts go to the nodes that were
 // known when the registries were left.
 func (a *Agent) drain(force <-chan struct{}) {
-	c := &a.snapshot.config.Agent
+	a.changing.Lock()
 	a.stopping.Store(true)
+	a.changing.Unlock()
+	c := &a.snapshot.Load().config.Agent
 	a.log.Info("agent: stopping", "grace", c.GracePeriod)
 	ctx, cancel := context.WithTimeout(context.Background(), c.PropagationDelay+c.GracePeriod)
 	defer cancel()
@@ -238,7 +256,7 @@ func (a *Agent) drain(force <-chan struct{}) {
 	wait.Wait()
 	words, done := context.WithTimeout(context.Background(), lastWords)
 	defer done()
-	leave(words, a.snapshot.registries, a.log)
+	leave(words, a.snapshot.Load().registries, a.log)
 	a.management.close()
 	close(stopped)
 	a.serving.Wait()
@@ -253,11 +271,11 @@ func (a *Agent) free() {
 	if a.listeners != nil {
 		a.listeners.close()
 	}
-	if a.snapshot != nil {
-		a.snapshot.close()
+	if s := a.snapshot.Load(); s != nil {
+		s.close()
 	}
 	if a.compiler != nil {
-		a.compiler.pool.Close()
+		a.compiler.close()
 	}
 	if a.unlock != nil {
 		a.unlock()

@@ -92,7 +92,7 @@ func TestCallThrough(t *testing.T) {
 		t.Fatalf("got %+v %q, want the body back", x, reply.Body())
 	}
 	meta := motantest.Metadata(reply)
-	if meta["x-forwarded-for"] != "127.0.0.1:"+strconv.Itoa(a.snapshot.ports[0]) || meta["M_pt"] == "" {
+	if meta["x-forwarded-for"] != "127.0.0.1:"+strconv.Itoa(a.snapshot.Load().ports[0]) || meta["M_pt"] == "" {
 		t.Errorf("got %v, want the node and the time", meta)
 	}
 	url := "http://" + a.listeners.http[0].Addr().String() + "/rpc/svc/echo"
@@ -181,7 +181,7 @@ func TestDrainEnds(t *testing.T) {
 				t.Errorf("got %v, want nil", err)
 			}
 			busy.AwaitClose()
-			log, err := os.ReadFile(a.snapshot.config.Agent.LogDir + "/motand.log")
+			log, err := os.ReadFile(a.snapshot.Load().config.Agent.LogDir + "/motand.log")
 			if err != nil || !strings.Contains(string(log), "cut off") {
 				t.Errorf("log: got %q (%v), want it to say that calls were cut off", log, err)
 			}
@@ -196,7 +196,7 @@ func TestWithdrawComesFirst(t *testing.T) {
 	problem := "the registry was never left"
 	r.onClose = func() {
 		problem = ""
-		for _, l := range append(a.listeners.motan, a.listeners.exports[a.snapshot.ports[0]]) {
+		for _, l := range append(a.listeners.motan, a.listeners.exports[a.snapshot.Load().ports[0]]) {
 			conn, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
 			if err != nil {
 				problem = err.Error()
@@ -276,7 +276,7 @@ func TestRunThatFails(t *testing.T) {
 func TestPIDFile(t *testing.T) {
 	for _, foreign := range []bool{false, true} {
 		a, _ := gated(t, "", new(recorder))
-		path := a.snapshot.config.Agent.PIDFile
+		path := a.snapshot.Load().config.Agent.PIDFile
 		a.call(frame("echo", "warm"))
 		if text, err := os.ReadFile(path); err != nil || string(text) != strconv.Itoa(os.Getpid()) {
 			t.Errorf("got %q (%v), want %d", text, err, os.Getpid())

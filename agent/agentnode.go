@@ -8,6 +8,17 @@ import (
 	"github.com/motand/motand/registry"
 )
 
+// show has the registries of s show this agent, and those that showed it before no more, unless they are the same. Caller
+// holds changing.
+func (a *Agent) show(s *snapshot) {
+	ctx, cancel := context.WithCancel(a.life)
+	showAgent(ctx, s, a.compiler.localIP, a.log)
+	if a.shown != nil {
+		a.shown()
+	}
+	a.shown = cancel
+}
+
 // showAgent has the registries that motan-agent.registry names show that this agent runs, until ctx ends, as motan-go does. What
 // motan-go puts into its node beyond that, such as the folders of this host, is nobody's business. Where it cannot be shown,
 // log is told: calls do not need it.

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/motand/motand/conf"
@@ -19,22 +16,35 @@ import (
 // for callers, or only registered, which is how a service starts until /200 is asked for.
 type announcer struct {
 	compiler *compiler
-	snapshot *snapshot
-	file     string // where what was asked for survives a restart
+	status   statusFile
 	log      *slog.Logger
 
 	mu        sync.Mutex
-	available bool               // guarded by mu
-	asked     bool               // guarded by mu; somebody has asked for that, now or before a restart
-	local     context.Context    // guarded by mu; withdraws what only this process looks for, at the very end
-	ctx       context.Context    // guarded by mu; withdraws everything else
-	cancel    context.CancelFunc // guarded by mu; of ctx
+	snapshot  *snapshot                     // guarded by mu; what is served
+	available bool                          // guarded by mu
+	asked     bool                          // guarded by mu; somebody has asked for that, now or before a restart
+	told      map[announceKey]*announcement // guarded by mu
+	local     context.Context               // guarded by mu; withdraws what only this process looks for, at the very end
+	ctx       context.Context               // guarded by mu; withdraws everything else, nil before start
+	cancel    context.CancelFunc            // guarded by mu; of ctx
 }
 
-const statusFile = "status"
+// announceKey is one node in one registry.
+type announceKey struct {
+	registry fingerprint
+	node     registry.NodeKey
+}
+
+// announcement is what a registry was told.
+type announcement struct {
+	export    *export
+	available bool
+	err       error // the registry refused it
+	cancel    func()
+}
 
 func newAnnouncer(k *compiler, s *snapshot) *announcer {
-	return &announcer{compiler: k, snapshot: s, file: filepath.Join(s.config.Agent.RuntimeDir, statusFile), log: k.log}
+	return &announcer{compiler: k, snapshot: s, status: newStatusFile(s.config.Agent.RuntimeDir), log: k.log, told: make(map[announceKey]*announcement)}
 }
 
 // start announces everything, as it was asked for before a restart where -recover says so. Else
@@ -45,86 +55,143 @@ func (a *announcer) start(ctx context.Context) error {
 	a.local = ctx
 	a.ctx, a.cancel = context.WithCancel(ctx)
 	if a.snapshot.config.Agent.Recover {
-		a.available, a.asked = a.saved()
-	} else if err := os.Remove(a.file); err != nil && !errors.Is(err, os.ErrNotExist) {
+		var err error
+		if a.available, a.asked, err = a.status.read(); err != nil {
+			a.log.Warn("agent: status of the last run is not known, starting unavailable", "err", err)
+		}
+	} else if err := a.status.forget(); err != nil {
 		a.log.Warn("agent: status of an earlier run is still on disk, a start with -recover would restore it", "err", err)
 	}
 	return a.announce()
 }
 
-// saved is what was asked for in the last run.
-func (a *announcer) saved() (available, asked bool) {
-	text, err := os.ReadFile(a.file)
-	if err != nil {
-		if !errors.Is(err, os.ErrNotExist) {
-			a.log.Warn("agent: status of the last run is not known, starting unavailable", "err", err)
-		}
-		return false, false
-	}
-	return strings.TrimSpace(string(text)) == "200", true
-}
-
-// set makes every service available or not, and remembers it.
+// set makes every service available or not, and remembers it. It is remembered first: who dies
+// in between does not come back with what was taken back.
 func (a *announcer) set(available bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if err := a.open(); err != nil {
+		return err
+	}
+	err := a.status.write(available)
+	if err != nil {
+		err = fmt.Errorf("%w; the change is made but a start with -recover would not know it: make motan-agent.runtime_dir writable", err)
+	}
+	a.available, a.asked = available, true
+	return errors.Join(a.announce(), err)
+}
+
+// open is the error for what comes too early or too late; caller holds mu.
+func (a *announcer) open() error {
 	if a.ctx == nil || a.ctx.Err() != nil {
 		return errors.New("agent: shutting down, nothing is announced any more")
 	}
-	a.available, a.asked = available, true
-	status := "503"
-	if available {
-		status = "200"
-	}
-	err := a.announce()
-	if e := writeFile(a.file, status); e != nil {
-		err = errors.Join(err, fmt.Errorf("%w; the change is made but a start with -recover would not know it: make motan-agent.runtime_dir writable", e))
-	}
-	return err
+	return nil
 }
 
-// unused is how many services are announced to other hosts, but not as available.
+// apply announces what s serves, as far as that was not told before, and withdraws the rest.
+func (a *announcer) apply(s *snapshot) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.open(); err != nil {
+		return err
+	}
+	a.snapshot = s
+	return a.announce()
+}
+
+// refresh announces what a health check has changed.
+func (a *announcer) refresh() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.open() != nil {
+		return
+	}
+	if err := a.announce(); err != nil {
+		a.log.Error("agent: change of availability after a health check", "err", err)
+	}
+}
+
+// unused is how many services are announced to other hosts, but wait for /200 to be available.
 func (a *announcer) unused() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	n := 0
-	for _, s := range a.snapshot.services {
-		if !a.wanted(s) && slices.ContainsFunc(s.Registries, func(id string) bool { return toldToOthers(a.snapshot.config.Registry(id)) }) {
+	for _, e := range a.snapshot.exported {
+		if !a.inUse(e.service) && slices.ContainsFunc(e.service.Registries, func(id string) bool { return toldToOthers(a.snapshot.config.Registry(id)) }) {
 			n++
 		}
 	}
 	return n
 }
 
-// wanted tells whether s is to be available; caller holds mu.
-func (a *announcer) wanted(s *conf.Service) bool { return a.available || !a.asked && auto(s) }
+// inUse tells whether somebody wants s to be available; caller holds mu.
+func (a *announcer) inUse(s *conf.Service) bool { return a.available || !a.asked && s.Auto }
 
-// announce says everything again; caller holds mu.
+// wanted tells whether e is to be available: it is in use, and its provider can be called;
+// caller holds mu.
+func (a *announcer) wanted(e *export) bool { return a.inUse(e.service) && e.health.passes() }
+
+// announce brings the registries to what is wanted; caller holds mu. What a registry has
+// refused is tried again.
 func (a *announcer) announce() error {
 	var errs []error
-	for _, s := range a.snapshot.services {
-		for _, id := range s.Registries {
-			ctx, node := a.ctx, a.compiler.node(s, a.wanted(s))
+	wanted := make(map[announceKey]bool, len(a.told))
+	for _, e := range a.snapshot.exported {
+		if e.health != nil {
+			e.health.start(a.ctx, a.refresh)
+		}
+		for _, id := range e.service.Registries {
+			hold := a.snapshot.holds[id]
+			ctx, node := a.ctx, a.compiler.node(e.service, a.wanted(e))
 			if a.isLocal(id) {
 				ctx, node.Host, node.Available = a.local, "127.0.0.1", true
 			}
-			if err := a.snapshot.registries[id].Announce(ctx, node); err != nil {
-				errs = append(errs, fmt.Errorf("%s: service %s: registry %s: %w", s.Position, s.ID, id, err))
+			key := announceKey{hold.key, node.Key()}
+			wanted[key] = true
+			if err := a.say(ctx, key, e, hold.value, node); err != nil {
+				errs = append(errs, fmt.Errorf("%s: service %s: registry %s: %w", e.service.Position, e.service.ID, id, err))
 			}
+		}
+	}
+	for key, x := range a.told {
+		if !wanted[key] {
+			x.cancel()
+			delete(a.told, key)
 		}
 	}
 	return errors.Join(errs...)
 }
 
+// say tells one registry of one node, unless it was told the same before; caller holds mu.
+func (a *announcer) say(ctx context.Context, key announceKey, e *export, reg registry.Registry, node registry.Node) error {
+	old := a.told[key]
+	if old != nil && old.err == nil && old.export == e && old.available == node.Available {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	if err := reg.Announce(ctx, node); err != nil {
+		cancel()
+		if old == nil {
+			old = &announcement{cancel: func() {}}
+			a.told[key] = old
+		}
+		old.err = err
+		return err
+	}
+	a.told[key] = &announcement{export: e, available: node.Available, cancel: cancel}
+	if old != nil {
+		old.cancel() // the registry goes by the newer one
+	}
+	return nil
+}
+
 // isLocal tells whether only this process looks into the registry. What is announced there is
-// available as long as the process lives: nobody could drain it elsewhere.
+// available as long as the process lives: nobody could drain it elsewhere. Caller holds mu.
 func (a *announcer) isLocal(id string) bool {
 	r := a.snapshot.config.Registry(id)
 	return r != nil && r.Protocol == "local"
 }
-
-// auto tells whether a service is available until somebody asks for something else.
-func auto(s *conf.Service) bool { return s.Params["available"] == "auto" }
 
 // ready tells whether the services are available as a whole.
 func (a *announcer) ready() bool {
@@ -138,15 +205,15 @@ func (a *announcer) ready() bool {
 // may have seen any of it: they need time to notice.
 func (a *announcer) withdraw(ctx context.Context) (seen bool) {
 	told := make(map[string]registry.Registry)
-	for _, s := range a.snapshot.services {
-		for _, id := range s.Registries {
+	a.mu.Lock()
+	for _, e := range a.snapshot.exported {
+		for _, id := range e.service.Registries {
 			if !a.isLocal(id) {
 				told[id] = a.snapshot.registries[id]
 				seen = seen || listed(told[id])
 			}
 		}
 	}
-	a.mu.Lock()
 	if a.cancel != nil {
 		a.cancel()
 	}
@@ -177,19 +244,4 @@ func leave(ctx context.Context, registries map[string]registry.Registry, log *sl
 func listed(r registry.Registry) bool {
 	stater, ok := registry.As[registry.Stater](r)
 	return !ok || slices.ContainsFunc(stater.State().Announced, func(x registry.AnnounceState) bool { return x.Available })
-}
-
-// writeFile replaces the file whole.
-func writeFile(path, text string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("agent: %w", err)
-	}
-	temp := path + ".new"
-	if err := os.WriteFile(temp, []byte(text), 0o644); err != nil { //nolint:gosec // nothing secret, and tools read it
-		return fmt.Errorf("agent: %w", err)
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return fmt.Errorf("agent: %w", err)
-	}
-	return nil
 }

@@ -76,7 +76,7 @@ func announcing(t *testing.T, r *recorder) *announcer {
 	x := withRecorder(r)
 	c := parse(t, x, "", recorderYAML+servicesYAML)
 	k := newCompiler(t, x)
-	s, err := k.compile(c)
+	s, err := k.compile(c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestAnnouncer(t *testing.T) {
 			a := announcing(t, r)
 			a.snapshot.config.Agent.Recover = tt.recover
 			if tt.saved != "" {
-				if err := writeFile(a.file, tt.saved); err != nil {
+				if err := writeFile(string(a.status), tt.saved); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -142,7 +142,7 @@ func TestAnnouncer(t *testing.T) {
 			if got := len(r.Announced()); got != 2 {
 				t.Errorf("got %d nodes outside, want 2, available or not", got)
 			}
-			file, err := os.ReadFile(a.file)
+			file, err := os.ReadFile(string(a.status))
 			if string(file) != tt.file || err != nil && !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("status file: got %q (%v), want %q", file, err, tt.file)
 			}
@@ -177,7 +177,7 @@ func TestChangeIsMadeButNotKept(t *testing.T) {
 	if err := a.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	a.file = filepath.Join(file(t, ""), "status") // below a file
+	a.status = statusFile(filepath.Join(file(t, ""), "status")) // below a file
 	if err := a.set(true); err == nil || !strings.Contains(err.Error(), "the change is made") || !strings.Contains(err.Error(), "runtime_dir") {
 		t.Errorf("got %v, want what was done and what to do", err)
 	}
@@ -263,7 +263,7 @@ func TestAnnounceRefused(t *testing.T) {
 	x := withRecorder(new(refusing))
 	c := parse(t, x, "", recorderYAML+servicesYAML)
 	k := newCompiler(t, x)
-	s, err := k.compile(c)
+	s, err := k.compile(c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +276,7 @@ func TestAnnounceRefused(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "service plain: registry outside: no room") || !strings.Contains(err.Error(), "motan.yaml:") {
 		t.Errorf("set: got %v, want service, registry and place", err)
 	}
-	if file, err := os.ReadFile(a.file); string(file) != "200" {
+	if file, err := os.ReadFile(string(a.status)); string(file) != "200" {
 		t.Errorf("status file: got %q (%v), want 200", file, err)
 	}
 }

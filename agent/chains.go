@@ -93,11 +93,13 @@ type placedFilter struct {
 	filter motan.Filter
 }
 
-// place notes the filters of an entry.
-func (s *snapshot) place(e *conf.Entry, role string, chains ...[]motan.Filter) {
+// configured are the filters of an entry that the configuration names.
+func configured(e *conf.Entry, role string, chains ...[]motan.Filter) []placedFilter {
+	var all []placedFilter
 	for _, f := range slices.Concat(chains...) {
 		if g, ok := f.(*filters.Guard); ok {
-			s.filters = append(s.filters, placedFilter{e, role, g.Name(), g.Filter()})
+			all = append(all, placedFilter{e, role, g.Name(), g.Filter()})
 		}
 	}
+	return all
 }

@@ -48,10 +48,11 @@ func tryCompile(c *conf.Config, x Extensions, log *slog.Logger) error {
 		extensions: x, pool: new(cluster.Pool), metrics: newMetrics(),
 		local: new(registry.Local), localIP: localIP(), log: log,
 	}
-	s, err := k.compile(c)
+	s, err := k.compile(c, nil)
 	if err != nil {
 		return err
 	}
+	warnOfUnserved(log, c)
 	s.close()
 	return nil
 }

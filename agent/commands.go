@@ -21,18 +21,19 @@ import (
 )
 
 // commands are what operators command through the registries (motan protocol, section 5.6). They watch the commands for
-// this agent's application and for each group that is referred to, and have the refers follow.
+// this agent's application and for each group that is referred to, and have the refers follow. They outlive snapshots: a
+// watch goes on as long as one snapshot after the other has a refer that it concerns.
 type commands struct {
-	application string
-	file        string // keeps the texts over a restart; empty for nowhere
-	log         *slog.Logger
-	wrong       atomic.Int64 // texts and single commands that were ignored
-	switches    *filters.Switches
+	file     string // keeps the texts over a restart; empty for nowhere
+	log      *slog.Logger
+	wrong    atomic.Int64 // texts and single commands that were ignored
+	switches *filters.Switches
 
-	routes map[string][]*route // by group
-	mu     sync.Mutex
-	texts  map[order]*orders // guarded by mu; which there are does not change after start
-	saving sync.Mutex        // one writing of file at a time
+	mu          sync.Mutex
+	application string              // guarded by mu
+	routes      map[string][]*route // guarded by mu; by group; the map itself is never changed
+	texts       map[order]*orders   // guarded by mu
+	saving      sync.Mutex          // one writing of file at a time
 }
 
 // order is where commands come from.
@@ -43,6 +44,8 @@ type order struct {
 
 // orders are the commands of one place.
 type orders struct {
+	from    fingerprint // of the registry
+	end     func()      // ends the watch; nil before it began
 	list    command.List
 	good    string    // the text of list
 	text    string    // as it was written last, also where it means nothing
@@ -50,51 +53,122 @@ type orders struct {
 	problem string    // why text is not in force; empty when it is
 }
 
-func newCommands(application, file string, switches *filters.Switches, log *slog.Logger) *commands {
-	return &commands{application: application, file: file, switches: switches, log: log, texts: make(map[order]*orders), routes: make(map[string][]*route)}
+func newCommands(file string, switches *filters.Switches, log *slog.Logger) *commands {
+	return &commands{file: file, switches: switches, log: log, texts: make(map[order]*orders)}
 }
 
-// start watches the commands that concern the routes until ctx ends. Those of the last run count until the registries have
-// told theirs.
-func (k *commands) start(ctx context.Context, registries map[string]registry.Registry, routes []*route) error {
-	kept, commanders := k.recall(), make(map[string]registry.Commander)
-	for _, x := range routes {
-		k.routes[x.refer.Group] = append(k.routes[x.refer.Group], x)
+// use watches the commands that concern the routes of s until ctx ends, and no others any more. Those of the last run
+// count until the registries have told theirs. It is called by one goroutine at a time.
+func (k *commands) use(ctx context.Context, s *snapshot) error {
+	wanted, routes := ordersFor(s)
+	k.mu.Lock()
+	had := make(map[*route]bool)
+	for _, list := range k.routes {
+		for _, r := range list {
+			had[r] = true
+		}
+	}
+	k.application, k.routes = s.config.Agent.Application, routes
+	gone := false
+	for o, x := range k.texts {
+		if hold := wanted[o]; hold == nil || hold.key != x.from {
+			x.stop()
+			delete(k.texts, o)
+			gone = true
+		}
+	}
+	fresh := make(map[order]*orders)
+	for o, hold := range wanted {
+		if k.texts[o] == nil {
+			fresh[o] = &orders{from: hold.key}
+			k.texts[o] = fresh[o]
+		}
+	}
+	k.mu.Unlock()
+	for _, r := range s.all { // by what is known already
+		if !had[r] || gone {
+			k.lead(r)
+		}
+	}
+	if gone {
+		k.flip()
+	}
+	return k.watch(ctx, fresh, wanted)
+}
+
+// ordersFor are the places whose commands concern s, with their registries, and its routes by group.
+func ordersFor(s *snapshot) (map[order]*item[registry.Registry], map[string][]*route) {
+	wanted, routes := make(map[order]*item[registry.Registry]), make(map[string][]*route)
+	for _, x := range s.all {
+		routes[x.refer.Group] = append(routes[x.refer.Group], x)
 		for _, id := range x.refer.Registries {
-			c, ok := registry.As[registry.Commander](registries[id])
-			if !ok {
+			hold := s.holds[id]
+			if _, ok := registry.As[registry.Commander](hold.value); !ok {
 				continue
 			}
-			scopes := []registry.Scope{{Group: x.refer.Group}}
-			if k.application != "" {
-				scopes = append(scopes, registry.Scope{Application: k.application})
-			}
-			for _, scope := range scopes {
-				k.texts[order{id, scope}] = new(orders)
-				commanders[id] = c
+			wanted[order{id, registry.Scope{Group: x.refer.Group}}] = hold
+			if application := s.config.Agent.Application; application != "" {
+				wanted[order{id, registry.Scope{Application: application}}] = hold
 			}
 		}
 	}
-	for o := range k.texts {
+	return wanted, routes
+}
+
+// watch begins to watch the places of fresh, until ctx or their stop ends it.
+func (k *commands) watch(ctx context.Context, fresh map[order]*orders, from map[order]*item[registry.Registry]) error {
+	if len(fresh) == 0 {
+		return nil
+	}
+	kept := k.recall()
+	for o, x := range fresh {
 		if text := kept[o.name()]; text != "" {
-			k.update(o, text)
+			k.update(o, x, text)
 		}
-		if err := commanders[o.registry].WatchCommand(ctx, o.scope, func(text string) {
-			k.update(o, text)
-			k.keep()
+		watch, end := context.WithCancel(ctx)
+		k.mu.Lock()
+		x.end = end
+		k.mu.Unlock()
+		commander, _ := registry.As[registry.Commander](from[o].value)
+		if err := commander.WatchCommand(watch, o.scope, func(text string) {
+			if k.update(o, x, text) {
+				k.keep()
+			}
 		}); err != nil {
+			k.forget(fresh)
 			return err
 		}
 	}
 	return nil
 }
 
-// update takes the text of one place. One that means nothing is told of and ignored: what was in force stays.
-func (k *commands) update(o order, text string) {
+// forget takes back what watch has begun.
+func (k *commands) forget(fresh map[order]*orders) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for o, x := range fresh {
+		x.stop()
+		delete(k.texts, o)
+	}
+}
+
+// stop ends the watch of x.
+func (x *orders) stop() {
+	if x.end != nil {
+		x.end()
+	}
+}
+
+// update takes the text of one place, and tells whether x still stands for that. A text that means nothing is told of
+// and ignored: what was in force stays.
+func (k *commands) update(o order, x *orders, text string) bool {
 	list, err := command.Parse(text)
 	k.mu.Lock()
-	x := k.texts[o]
-	before := x.text
+	if k.texts[o] != x { // it was on its way when the watch ended
+		k.mu.Unlock()
+		return false
+	}
+	before, all := x.text, k.routes
 	x.text, x.since, x.problem = text, time.Now(), ""
 	if err != nil {
 		x.problem = err.Error()
@@ -107,7 +181,7 @@ func (k *commands) update(o order, text string) {
 	if err != nil {
 		k.wrong.Add(1)
 		k.log.Error("agent: a command is ignored, the one before stays in force", append(at, "err", err)...)
-		return
+		return true
 	}
 	k.wrong.Add(int64(len(list.Problems)))
 	for _, p := range list.Problems[:min(len(list.Problems), 10)] {
@@ -117,13 +191,14 @@ func (k *commands) update(o order, text string) {
 		k.log.Info("agent: commands have changed", append(at, "commands", len(list.Commands))...)
 	}
 	k.flip()
-	for group, routes := range k.routes {
+	for group, routes := range all {
 		if o.scope.Group == "" || o.scope.Group == group {
 			for _, r := range routes {
 				k.lead(r)
 			}
 		}
 	}
+	return true
 }
 
 // flip sets the switches as all commands together say: where several name a switch, an agent's before a group's.

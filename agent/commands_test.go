@@ -76,7 +76,7 @@ motan-refer:
 	c.Agent.Application, c.Agent.RuntimeDir = "app", dir
 	k := newCompiler(t, x)
 	k.localIP = "10.9.0.1"
-	s, err := k.compile(c)
+	s, err := k.compile(c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,11 +224,15 @@ func TestCommandsAreKept(t *testing.T) {
 
 // Of several registries the commands of all count, those of the first before.
 func TestCommandsOfSeveralRegistries(t *testing.T) {
-	k := newCommands("app", "", nil, slog.New(slog.DiscardHandler))
+	k := newCommands("", nil, slog.New(slog.DiscardHandler))
 	r := &route{refer: &conf.Refer{Entry: conf.Entry{Path: "svc", Group: "g", Registries: []string{"one", "two"}}}, cluster: cluster.New(cluster.Settings{Pool: new(cluster.Pool)})}
 	r.steering.route = r
 	regs := map[string]registry.Registry{"one": new(commander), "two": new(commander), "plain": new(registry.Static)}
-	if err := k.start(t.Context(), regs, []*route{r}); err != nil {
+	s := &snapshot{config: new(conf.Config), all: []*route{r}, holds: make(map[string]*item[registry.Registry])}
+	for id, reg := range regs {
+		s.holds[id] = &item[registry.Registry]{value: reg}
+	}
+	if err := k.use(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
 	regs["two"].(*commander).command(ofGroup, `{"index":1,"pattern":"*","mergeGroups":["b"]}`)
@@ -236,6 +240,53 @@ func TestCommandsOfSeveralRegistries(t *testing.T) {
 	if c, ok := k.set(r).Traffic("svc"); !ok || c.Groups[0].Name != "a" {
 		t.Errorf("got %+v, want that of the first registry", c)
 	}
+}
+
+// Commands go on from one snapshot to the next: what is watched is not watched again, a refer that comes later follows
+// what was commanded before, and what no refer asks for any more ends.
+func TestCommandsOfTheNextSnapshot(t *testing.T) {
+	reg := new(commander)
+	x := withRecorder(reg)
+	const refer = "motan-refer:\n  r: {path: svc, group: g, registry: outside}\n"
+	dir := t.TempDir() // before the compiler, which writes there until its end
+	k := newCompiler(t, x)
+	read := func(text string) *conf.Config {
+		t.Helper()
+		c := parse(t, x, "", recorderYAML+text)
+		c.Agent.RuntimeDir, c.Agent.SnapshotDir = dir, dir
+		return c
+	}
+	use := func(c *conf.Config, old *snapshot) *snapshot {
+		t.Helper()
+		s, err := k.compile(c, old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	first := use(read(refer), nil)
+	reg.command(ofGroup, `{"pattern":"*","commandType":1}`)
+	next := use(read(refer+"  q: {path: other, group: g, registry: outside}\n  o: {path: svc, group: h, registry: outside}\n"), first)
+	first.close()
+	for i, want := range []bool{true, true, false} {
+		if got := next.all[i].cluster.Refused(); got != want {
+			t.Errorf("refer %s: refused is %t, want %t", next.all[i].refer.ID, got, want)
+		}
+	}
+	reg.command(ofGroup)
+	if next.all[0].cluster.Refused() || next.all[1].cluster.Refused() {
+		t.Error("the end of the command is not followed by all")
+	}
+	last := use(read("motan-refer:\n  o: {path: svc, group: h, registry: outside}\n"), next)
+	next.close()
+	reg.command(ofGroup, `{"pattern":"*","commandType":1}`)
+	if last.all[0].cluster.Refused() || len(k.commands.texts) != 2 {
+		t.Errorf("%d places are watched, want group h and the application", len(k.commands.texts))
+	}
+	last.close()
 }
 
 // Switch commands count while they exist: afterwards a switch is what it was, or was set to meanwhile.

@@ -20,6 +20,7 @@ type Extensions struct {
 	Filters    map[string]filters.Entry
 	Providers  map[string]NewProvider
 	Registries map[string]NewRegistry
+	Probes     map[string]NewProbe // of the key healthCheck
 }
 
 // NewProvider makes the handler that answers the calls of an exported service. The func that
@@ -58,15 +59,17 @@ func Default() Extensions {
 			"zookeeper": newZooKeeper,
 			"zk":        newZooKeeper,
 		},
+		Probes: map[string]NewProbe{"tcp": newTCPProbe, "http": newHTTPProbe, "motan": newMotanProbe},
 	}
 }
 
 // known tells conf which names can be used.
 func (x *Extensions) known() conf.Known {
 	return conf.Known{
-		Registries: append(slices.Sorted(maps.Keys(x.Registries)), motanGoRegistries...),
-		Providers:  append(slices.Sorted(maps.Keys(x.Providers)), motanGoProviders...),
-		Filters:    slices.Sorted(maps.Keys(x.Filters)),
+		HealthChecks: slices.Sorted(maps.Keys(x.Probes)),
+		Registries:   append(slices.Sorted(maps.Keys(x.Registries)), motanGoRegistries...),
+		Providers:    append(slices.Sorted(maps.Keys(x.Providers)), motanGoProviders...),
+		Filters:      slices.Sorted(maps.Keys(x.Filters)),
 	}
 }
 

@@ -48,7 +48,7 @@ func (p *placedFilter) view() filterView {
 // listFilters answers with the filters in use.
 func (m *management) listFilters(w http.ResponseWriter, _ *http.Request) {
 	all := []filterView{}
-	for _, p := range m.agent.snapshot.filters {
+	for _, p := range m.agent.snapshot.Load().filters {
 		all = append(all, p.view())
 	}
 	answer(w, http.StatusOK, all)
@@ -100,7 +100,7 @@ func (m *management) adjustFilters(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	changed := []filterView{}
-	for _, p := range m.agent.snapshot.filters {
+	for _, p := range m.agent.snapshot.Load().filters {
 		f, ok := p.filter.(filters.Adjustable)
 		if !ok || !x.matches(&p) {
 			continue

@@ -116,7 +116,7 @@ func TestFilterSettingsHavePlaces(t *testing.T) {
     mock.value: "{"
     get().fault.until: soon
 `)
-	_, err := newCompiler(t, x).compile(c)
+	_, err := newCompiler(t, x).compile(c, nil)
 	for _, want := range []string{"motan.yaml:16:17: filter mock: mock.value: ", "motan.yaml:17:24: filter faultInjection: get().fault.until: "} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)

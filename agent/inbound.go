@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +19,17 @@ type exports struct {
 // export is one service in one group.
 type export struct {
 	service *conf.Service
-	handler motan.Handler // the filters, then the provider
+	handler motan.Handler  // the filters, then the provider
+	filters []placedFilter // those of them that the configuration names
+	health  *health        // nil: the provider is not checked
+	used    bool           // calls may have come through it; set and read by whoever changes the configuration
+	free    func()         // frees the provider; may be nil
+}
+
+func (e *export) close() {
+	if e.free != nil {
+		e.free()
+	}
 }
 
 var _ motan.Returner = (*export)(nil)
@@ -32,6 +44,22 @@ func (e *export) Return(c *motan.Call, _ int) bool {
 	}
 	_ = c.Reply.Deflate(e.service.MingzSize) // on failure the plain body goes out
 	return true
+}
+
+// with returns x and those of leaving whose service it does not have.
+func (x *exports) with(leaving []leaver) *exports {
+	if len(leaving) == 0 {
+		return x
+	}
+	all := &exports{byService: maps.Clone(x.byService)}
+	for _, l := range leaving {
+		service := l.export.service
+		same := func(e *export) bool { return e.service.Group == service.Group }
+		if list := all.byService[service.Path]; !slices.ContainsFunc(list, same) {
+			all.byService[service.Path] = append(slices.Clip(list), l.export)
+		}
+	}
+	return all
 }
 
 func (x *exports) find(q *motan.Frame) *export {

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -40,7 +43,10 @@ type listeners struct {
 	motan      []net.Listener
 	http       []net.Listener
 	management net.Listener
-	exports    map[int]net.Listener
+
+	mu      sync.Mutex
+	exports map[int]net.Listener  // by port; guarded by mu once the agent runs
+	left    map[net.Listener]bool // guarded by mu; closed while the agent runs
 }
 
 // listen opens what c asks for, everything or nothing.
@@ -66,7 +72,7 @@ func listen(c *conf.Config, exportPorts []int) (*listeners, error) {
 		l.http = local(a.HTTPUnixSock, a.HTTPPort, "HTTP calls of programs on this host", "httpProxyUnixSock", "hport")
 	}
 	for _, port := range exportPorts {
-		l.exports[port] = open("services exported to other hosts (motan-service export)", "tcp", ":"+strconv.Itoa(port))
+		l.exports[port] = open(exportPurpose, "tcp", ":"+strconv.Itoa(port))
 	}
 	var err error
 	if l.management, err = listenManagement(a); err != nil {
@@ -77,6 +83,56 @@ func listen(c *conf.Config, exportPorts []int) (*listeners, error) {
 		return nil, errors.Join(errs...)
 	}
 	return l, nil
+}
+
+const exportPurpose = "services exported to other hosts (motan-service export)"
+
+// add listens on those export ports that are not open yet, on all or on none. It returns the
+// new listeners.
+func (l *listeners) add(ports []int) ([]net.Listener, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	added := make(map[int]net.Listener)
+	for _, port := range ports {
+		if l.exports[port] != nil {
+			continue
+		}
+		x, err := listenOn("tcp", ":"+strconv.Itoa(port))
+		if err != nil {
+			for _, x := range added {
+				_ = x.Close()
+			}
+			return nil, &ListenError{For: exportPurpose, Addr: ":" + strconv.Itoa(port), Err: err}
+		}
+		added[port] = x
+	}
+	maps.Copy(l.exports, added)
+	return slices.Collect(maps.Values(added)), nil
+}
+
+// keep closes the listeners of export ports that are not among ports. Connections that came in
+// by them stay.
+func (l *listeners) keep(ports []int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for port, x := range l.exports {
+		if slices.Contains(ports, port) {
+			continue
+		}
+		if l.left == nil {
+			l.left = make(map[net.Listener]bool)
+		}
+		l.left[x] = true
+		delete(l.exports, port)
+		_ = x.Close()
+	}
+}
+
+// dropped tells whether keep has closed x.
+func (l *listeners) dropped(x net.Listener) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.left[x]
 }
 
 // wantsHTTP tells whether the HTTP port is opened: unless the configuration says no.

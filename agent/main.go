@@ -185,19 +185,33 @@ configuration, 2 cannot listen, 3 internal.`,
 			if err := greet(cmd.OutOrStdout(), c, a); err != nil {
 				return err
 			}
-			return runUntilSignal(a)
+			return runUntilSignal(a, func() (*conf.Config, error) { return load(o, cmd.ErrOrStderr()) })
 		},
 	}
 	configFlags(cmd.Flags(), &o)
 	return cmd
 }
 
-// runUntilSignal runs a until SIGTERM or SIGINT; a second one forces the end.
-func runUntilSignal(a *Agent) error {
+// runUntilSignal runs a until SIGTERM or SIGINT; a second one forces the end. SIGHUP makes it
+// load the configuration again.
+func runUntilSignal(a *Agent, load func() (*conf.Config, error)) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	ctx, cancel := context.WithCancel(context.Background())
+	go func() { // ends with ctx
+		for {
+			select {
+			case <-hangups:
+				_ = a.reloadBy(load, "SIGHUP") // which logs
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
 	force := make(chan struct{})
 	go func() { // ends with the process
 		<-signals
@@ -207,7 +221,7 @@ func runUntilSignal(a *Agent) error {
 	}()
 	defer cancel()
 	p := processors{most: runtime.GOMAXPROCS(0), log: a.log}
-	go p.run(ctx, a.snapshot.config.Agent.Processors) // ends with ctx
+	go p.run(ctx, a.snapshot.Load().config.Agent.Processors) // ends with ctx
 	m := memory{log: a.log}
 	go m.run(ctx) // ends with ctx
 	return a.Run(ctx, force)

@@ -52,7 +52,7 @@ func newCompiler(t testing.TB, x Extensions) *compiler {
 		extensions: x, pool: new(cluster.Pool), metrics: newMetrics(),
 		local: new(registry.Local), localIP: "127.0.0.1", log: slog.New(slog.DiscardHandler), switches: new(filters.Switches),
 	}
-	t.Cleanup(k.pool.Close)
+	t.Cleanup(k.close)
 	return k
 }
 

@@ -42,6 +42,7 @@ func newManagement(a *Agent) *management {
 	mux.HandleFunc("GET /api/v1/switches", m.switches)
 	mux.HandleFunc("GET /api/v1/filters", m.listFilters)
 	mux.HandleFunc("PUT /api/v1/filters", m.change(m.adjustFilters))
+	mux.HandleFunc("/registry/status", m.registryStatus)
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("/readyz", m.ready)
 	mux.Handle("/metrics", a.compiler.metrics.Handler())
@@ -50,6 +51,7 @@ func newManagement(a *Agent) *management {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("GET /api/v1/services", m.services)
 	mux.HandleFunc("GET /api/v1/local/nodes", m.localNodes)
 	mux.HandleFunc("PUT /api/v1/local/nodes", m.change(m.putLocalNode))
 	mux.HandleFunc("DELETE /api/v1/local/nodes", m.change(m.deleteLocalNode))
@@ -59,7 +61,7 @@ func newManagement(a *Agent) *management {
 	})
 	mux.HandleFunc("GET /api/v1/registries", m.registries)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusNotFound, problem{"nothing is served at this address; there are /api/v1/filters, /api/v1/switches, /api/v1/local/nodes and /api/v1/registries"})
+		answer(w, http.StatusNotFound, problem{"nothing is served at this address; there are /api/v1/services, /api/v1/filters, /api/v1/switches, /api/v1/local/nodes and /api/v1/registries"})
 	})
 	m.server = &http.Server{
 		Handler:           mux,
@@ -121,7 +123,7 @@ func (m *management) setAvailable(available bool) http.HandlerFunc {
 }
 
 func (m *management) getConfig(w http.ResponseWriter, _ *http.Request) {
-	text(w, http.StatusOK, secrets.ReplaceAllString(string(m.agent.snapshot.config.YAML), "${1}***"))
+	text(w, http.StatusOK, secrets.ReplaceAllString(string(m.agent.snapshot.Load().config.YAML), "${1}***"))
 }
 
 // secrets finds the values of keys that are nobody's business.
@@ -140,7 +142,7 @@ func (m *management) getReferService(w http.ResponseWriter, _ *http.Request) {
 	}
 	answer.Code = http.StatusOK
 	answer.Body.Service = []service{}
-	for _, x := range m.agent.snapshot.all {
+	for _, x := range m.agent.snapshot.Load().all {
 		version := x.refer.Version
 		if version == "" {
 			version = "1.0"
@@ -149,36 +151,36 @@ func (m *management) getReferService(w http.ResponseWriter, _ *http.Request) {
 			Name: x.refer.Group + "_" + version + "_" + x.refer.Protocol + "_" + x.refer.Path, Status: true,
 		})
 	}
-	body, err := json.Marshal(answer)
-	if err != nil {
-		text(w, http.StatusInternalServerError, err.Error())
-		return
-	}
-	text(w, http.StatusOK, string(body))
+	jsonText(w, answer)
 }
 
 // ready says whether calls can be taken: something is known about the nodes of every refer.
-func (m *management) ready(w http.ResponseWriter, _ *http.Request) {
-	switch n := m.agent.snapshot.pending.Load(); {
+// With ?verbose it also tells what became of each service of this host.
+func (m *management) ready(w http.ResponseWriter, r *http.Request) {
+	services := ""
+	if r.URL.Query().Has("verbose") {
+		services = announcedText(m.agent.report())
+	}
+	switch n := m.agent.snapshot.Load().pending(); {
 	case m.agent.stopping.Load():
-		text(w, http.StatusServiceUnavailable, "stopping\n")
+		text(w, http.StatusServiceUnavailable, "stopping\n"+services)
 	case n > 0:
-		text(w, http.StatusServiceUnavailable, "waiting for the registry: refers that have no answer yet and nothing on disk: "+m.waiting()+"\n")
+		text(w, http.StatusServiceUnavailable, "waiting for the registry: refers that have no answer yet and nothing on disk: "+m.waiting()+"\n"+services)
 	default:
-		text(w, http.StatusOK, "ready\n")
+		text(w, http.StatusOK, "ready\n"+services)
 	}
 }
 
 // waiting names refers that nothing is known about, and registries that cannot be reached.
 func (m *management) waiting() string {
 	const named = 5
-	refers := m.agent.snapshot.unknown()
+	refers := m.agent.snapshot.Load().unknown()
 	var said strings.Builder
 	said.WriteString(strings.Join(refers[:min(len(refers), named)], ", "))
 	if n := len(refers) - named; n > 0 {
 		fmt.Fprintf(&said, " and %d more", n)
 	}
-	for id, r := range m.agent.snapshot.registries {
+	for id, r := range m.agent.snapshot.Load().registries {
 		if stater, ok := registry.As[registry.Stater](r); ok {
 			if s := stater.State(); !s.Connected {
 				fmt.Fprintf(&said, "; registry %s cannot be reached (%s)", id, s.LastError)
@@ -269,6 +271,16 @@ func answer(w http.ResponseWriter, status int, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(value) // a client that went away is no concern
+}
+
+// jsonText answers in JSON under the content type that motan-go's answers have by accident.
+func jsonText(w http.ResponseWriter, value any) {
+	body, err := json.Marshal(value)
+	if err != nil {
+		text(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	text(w, http.StatusOK, string(body))
 }
 
 func text(w http.ResponseWriter, status int, body string) {

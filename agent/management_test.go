@@ -26,7 +26,7 @@ func managed(t *testing.T, r *recorder) *Agent {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		leave(context.Background(), a.snapshot.registries, a.log) //nolint:usetesting // the test's context has ended; nobody writes to the folder after this
+		leave(context.Background(), a.snapshot.Load().registries, a.log) //nolint:usetesting // the test's context has ended; nobody writes to the folder after this
 		a.free()
 	})
 	if err := a.announcer.start(t.Context()); err != nil {
@@ -157,18 +157,17 @@ func TestReading(t *testing.T) {
 func TestReady(t *testing.T) {
 	r := new(recorder)
 	a := managed(t, r)
-	if err := a.snapshot.start(t.Context()); err != nil {
+	if err := a.snapshot.Load().start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	motantest.Await(t, "both lists", func() bool { return a.snapshot.pending.Load() == 0 })
+	motantest.Await(t, "both lists", func() bool { return a.snapshot.Load().pending() == 0 })
 	if w := ask(t, a, http.MethodGet, "/readyz", ""); w.Code != 200 {
 		t.Errorf("lists are known: got %d %q, want 200", w.Code, w.Body)
 	}
-	a.snapshot.pending.Add(1)
+	a.snapshot.Load().all[1].heard.Store(false)
 	if w := ask(t, a, http.MethodGet, "/readyz", ""); w.Code != 503 || !strings.Contains(w.Body.String(), "waiting for the registry") {
 		t.Errorf("one is not: got %d %q, want 503", w.Code, w.Body)
 	}
-	a.snapshot.all[1].heard.Store(false)
 	if w := ask(t, a, http.MethodGet, "/readyz", ""); !strings.HasSuffix(w.Body.String(), "nothing on disk: q\n") {
 		t.Errorf("got %q, want the refer named", w.Body)
 	}
@@ -182,7 +181,7 @@ func TestReady(t *testing.T) {
 func TestPendingCountsSilentRefers(t *testing.T) {
 	x := withRecorder(new(silent))
 	c := parse(t, x, "", recorderYAML+"motan-refer:\n  a: {path: a, group: g, registry: outside}\n  b: {path: b, group: g, registry: inside}\n")
-	s, err := newCompiler(t, x).compile(c)
+	s, err := newCompiler(t, x).compile(c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +189,7 @@ func TestPendingCountsSilentRefers(t *testing.T) {
 	if err := s.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	motantest.Await(t, "one list to be missing", func() bool { return s.pending.Load() == 1 })
+	motantest.Await(t, "one list to be missing", func() bool { return s.pending() == 1 })
 }
 
 // silent is a registry that never says anything.

@@ -16,6 +16,8 @@ func (a *Agent) observe() {
 	figures = append(figures, a.registryFigures()...)
 	figures = append(figures, a.compiler.states.Figures()...)
 	figures = append(figures, a.survivalFigures()...)
+	figures = append(figures, a.serviceFigures()...)
+	figures = append(figures, a.reloads.figures()...)
 	for _, f := range figures {
 		if err := a.compiler.metrics.Add(f); err != nil {
 			a.log.Error("agent: a figure is missing from the metrics", "err", err)
@@ -74,7 +76,7 @@ func (a *Agent) listenerFigures() []metrics.Figure {
 			}
 			return float64(a.compiler.accessLog.Dropped())
 		}),
-		counter("motand_commands_ignored_total", "Commands of registries, or parts of them, that were ignored because they mean nothing.", func() float64 { return float64(a.snapshot.commands.wrong.Load()) }),
+		counter("motand_commands_ignored_total", "Commands of registries, or parts of them, that were ignored because they mean nothing.", func() float64 { return float64(a.snapshot.Load().commands.wrong.Load()) }),
 		gauge("motand_uptime_seconds", "Time since the process began to serve.", func() float64 { return time.Since(a.started).Seconds() }),
 	}
 }
@@ -134,7 +136,7 @@ func (a *Agent) leftOut(name, help string, ever bool) metrics.Figure {
 	return metrics.Figure{Name: name, Help: help, Labels: []string{"group", "service"}, Counter: ever, Read: func(emit func(float64, ...string)) {
 		type service struct{ group, path string }
 		sums := make(map[service]int64)
-		for _, x := range a.snapshot.all { // one for each version as well
+		for _, x := range a.snapshot.Load().all { // one for each version as well
 			now, total := x.cluster.Out()
 			if !ever {
 				total = int64(now)
@@ -152,7 +154,7 @@ func (a *Agent) leftOut(name, help string, ever bool) metrics.Figure {
 func (a *Agent) registryFigures() []metrics.Figure {
 	each := func(f func(id string, s registry.State, emit func(float64, ...string))) func(func(float64, ...string)) {
 		return func(emit func(float64, ...string)) {
-			for id, r := range a.snapshot.registries {
+			for id, r := range a.snapshot.Load().registries {
 				if stater, ok := registry.As[registry.Stater](r); ok {
 					f(id, stater.State(), emit)
 				}
@@ -222,6 +224,37 @@ func (a *Agent) registryFigures() []metrics.Figure {
 					emit(float64(n), id, event)
 				}
 			}),
+		},
+	}
+}
+
+func (a *Agent) serviceFigures() []metrics.Figure {
+	number := func(yes bool) float64 {
+		if yes {
+			return 1
+		}
+		return 0
+	}
+	return []metrics.Figure{
+		{
+			Name: "motand_service_available", Help: "1 while an exported service is announced as available.", Labels: []string{"registry", "group", "service"},
+			Read: func(emit func(float64, ...string)) {
+				for _, s := range a.report() {
+					for _, r := range s.Registries {
+						emit(number(r.Available && r.Written), r.Registry, s.Group, s.Service)
+					}
+				}
+			},
+		},
+		{
+			Name: "motand_service_healthy", Help: "1 while the provider of an exported service passes its health check.", Labels: []string{"group", "service"},
+			Read: func(emit func(float64, ...string)) {
+				for _, s := range a.report() {
+					if s.Health != nil {
+						emit(number(s.Health.Passes), s.Group, s.Service)
+					}
+				}
+			},
 		},
 	}
 }

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -23,8 +25,23 @@ type route struct {
 	source   registry.Registry // of the nodes
 	steering steering          // of the nodes to the cluster
 	cluster  *cluster.Cluster
-	handler  motan.Handler // the filters around the call, then cluster
-	heard    atomic.Bool   // something is known about the nodes
+	handler  motan.Handler  // the filters around the call, then cluster
+	filters  []placedFilter // those of them that the configuration names
+	heard    atomic.Bool    // something is known about the nodes
+	first    chan struct{}  // closed with the first list of nodes
+	cancel   func()         // ends the watch; nil before it began
+}
+
+// watch follows the nodes of the refer until ctx or cancel ends it. Once is enough.
+func (r *route) watch(ctx context.Context) error {
+	if r.cancel != nil {
+		return nil
+	}
+	ctx, r.cancel = context.WithCancel(ctx)
+	if err := r.steering.start(ctx); err != nil {
+		return fmt.Errorf("%s: refer %s: %w", r.refer.Position, r.refer.ID, err)
+	}
+	return nil
 }
 
 // find returns the route for the request, or why there is none. What the caller has written is

@@ -19,7 +19,7 @@ func local(t *testing.T, keys string) (motan.Handler, error) {
 	x := Default()
 	c := parse(t, x, "", "motan-registry:\n  embedded: {protocol: local}\n"+
 		"motan-service:\n  s:\n    path: svc\n    group: g\n    export: motan2:9982\n    registry: embedded\n"+keys)
-	s, err := newCompiler(t, x).compile(c)
+	s, err := newCompiler(t, x).compile(c, nil)
 	if err != nil {
 		return nil, err
 	}

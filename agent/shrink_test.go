@@ -66,7 +66,7 @@ func (s *shrunk) await(nodes, kept int) {
 	s.t.Helper()
 	motantest.Await(s.t, fmt.Sprintf("%d nodes of which %d are kept", nodes, kept), func() bool {
 		text := ask(s.t, s.agent.Agent, http.MethodGet, "/metrics", "").Body.String()
-		return len(s.agent.snapshot.all[0].cluster.Endpoints()) == nodes &&
+		return len(s.agent.snapshot.Load().all[0].cluster.Endpoints()) == nodes &&
 			strings.Contains(text, fmt.Sprintf("motand_registry_protected_nodes{registry=\"zk\"} %d\n", kept))
 	})
 }
@@ -128,7 +128,7 @@ func TestListShrinksInZooKeeper(t *testing.T) {
 	}
 	s.agent = start(t, c, Default())
 	motantest.Await(t, "the agent to be ready by what is on disk", func() bool {
-		return len(s.agent.snapshot.all[0].cluster.Endpoints()) >= 7 && ask(t, s.agent.Agent, http.MethodGet, "/readyz", "").Code == http.StatusOK
+		return len(s.agent.snapshot.Load().all[0].cluster.Endpoints()) >= 7 && ask(t, s.agent.Agent, http.MethodGet, "/readyz", "").Code == http.StatusOK
 	})
 	s.call(100)
 }

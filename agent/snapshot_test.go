@@ -40,7 +40,7 @@ motan-service:
   e: {path: e, group: g, registry: ok, provider: broken}
   f: {path: f, group: g, registry: ok, provider: good, filter: picky}
 `)
-	s, err := newCompiler(t, x).compile(c)
+	s, err := newCompiler(t, x).compile(c, nil)
 	if err == nil {
 		s.close()
 		t.Fatal("got no error")
@@ -160,7 +160,7 @@ func TestSourceOfNodes(t *testing.T) {
 			x := Default()
 			c := parse(t, x, "", directYAML+"motan-refer:\n  r: {path: com.a.Svc, group: g, registry: direct}\n")
 			c.DirectRPC = tt.direct
-			s, err := newCompiler(t, x).compile(c)
+			s, err := newCompiler(t, x).compile(c, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -184,7 +184,7 @@ func TestCompileManyServices(t *testing.T) {
 	for i := range 100 {
 		fmt.Fprintf(&b, "  s%d: {path: svc%d, group: \"g,h\", provider: demo, registry: inside, export: \"motan2:%d\"}\n", i, i, 9000+i%3)
 	}
-	s, err := newCompiler(t, x).compile(parse(t, x, "", b.String()))
+	s, err := newCompiler(t, x).compile(parse(t, x, "", b.String()), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestCompileManyServices(t *testing.T) {
 	if want := []int{9000, 9001, 9002}; !slices.Equal(s.ports, want) {
 		t.Errorf("ports: got %v, want %v", s.ports, want)
 	}
-	if len(s.services) != 200 || len(s.exports.byService) != 100 {
-		t.Errorf("got %d services under %d names, want 200 under 100", len(s.services), len(s.exports.byService))
+	if len(s.exported) != 200 || len(s.exports.byService) != 100 {
+		t.Errorf("got %d services under %d names, want 200 under 100", len(s.exported), len(s.exports.byService))
 	}
 }

@@ -70,8 +70,8 @@ func nodesByService(lists []registry.WatchState) map[serviceName]int {
 
 // registryStates are the states of all registries that tell theirs, by id.
 func (a *Agent) registryStates() map[string]registry.State {
-	states := make(map[string]registry.State, len(a.snapshot.registries))
-	for id, r := range a.snapshot.registries {
+	states := make(map[string]registry.State, len(a.snapshot.Load().registries))
+	for id, r := range a.snapshot.Load().registries {
 		if stater, ok := registry.As[registry.Stater](r); ok {
 			states[id] = stater.State()
 		}

@@ -44,7 +44,7 @@ func TestRegistriesAreTold(t *testing.T) {
 	now := time.Now()
 	s := registry.State{Kind: "zookeeper", Connected: true, Since: now, Watches: lists(3000, now), Extra: map[string]int64{"snapshot_failures": 4}}
 	s.Announced = []registry.AnnounceState{{Written: true}, {}}
-	a.snapshot.registries = map[string]registry.Registry{"zk": &told{state: s}, "quiet": new(registry.Static)}
+	a.snapshot.Load().registries = map[string]registry.Registry{"zk": &told{state: s}, "quiet": new(registry.Static)}
 
 	text := ask(t, a, http.MethodGet, "/metrics", "").Body.String()
 	for _, want := range []string{
@@ -102,7 +102,8 @@ func TestTroublesOfRefers(t *testing.T) {
 		}
 		var n atomic.Int64
 		tr := troubles{
-			clients: func(func(*motan.Client)) {}, unknown: func() []string { return refers[:n.Load()] },
+			registries: func() map[string]registry.Registry { return nil },
+			clients:    func(func(*motan.Client)) {}, unknown: func() []string { return refers[:n.Load()] },
 			log: slog.New(slog.NewTextHandler(&out, nil)),
 		}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 
+	"github.com/motand/motand/conf"
 	"github.com/motand/motand/filters"
 )
 
@@ -33,8 +35,13 @@ func newSwitchers(s *filters.Switches, dir string, log *slog.Logger) *switchers 
 	return &switchers{Switches: s, file: filepath.Join(dir, switchFile), log: log}
 }
 
-// readSwitches reads the values of the configuration, without any effect yet.
-func (k *compiler) readSwitches(s *snapshot) error {
+// readSwitches reads the values of the configuration, without any effect yet. Where old has
+// the same, nothing is said again.
+func (k *compiler) readSwitches(s, old *snapshot) error {
+	if old.config != nil && slices.EqualFunc(s.config.Switchers, old.config.Switchers, sameSwitcher) {
+		s.switches = old.switches
+		return nil
+	}
 	var errs []error
 	s.switches = make(map[string]filters.SwitchValue, len(s.config.Switchers))
 	for _, x := range s.config.Switchers {
@@ -50,6 +57,8 @@ func (k *compiler) readSwitches(s *snapshot) error {
 	}
 	return errors.Join(errs...)
 }
+
+func sameSwitcher(a, b conf.Switcher) bool { return a.Name == b.Name && a.Value == b.Value }
 
 // use gives the switches the values of the snapshot that is taken into use, and those that were
 // set by hand in an earlier run.

@@ -73,7 +73,7 @@ func TestSwitcherURLs(t *testing.T) {
 func TestFilterMistakesHavePlaces(t *testing.T) {
 	x := Default()
 	c := parse(t, x, "", directYAML+"motan-refer:\n  r: {path: svc, group: g, registry: direct}\nswitchers:\n  a: sometimes\n  b: 101%\n")
-	_, err := newCompiler(t, x).compile(c)
+	_, err := newCompiler(t, x).compile(c, nil)
 	for _, want := range []string{`motan.yaml:13:3: switcher "a": `, `motan.yaml:14:3: switcher "b": `} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)

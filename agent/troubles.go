@@ -15,7 +15,7 @@ import (
 // nodes that cannot be reached, and refers that nobody has told anything about. Each is told when it begins and when it is over, a registry
 // also while it lasts; so an outage does not fill the disk.
 type troubles struct {
-	registries map[string]registry.Registry // by id
+	registries func() map[string]registry.Registry // by id
 	clients    func(f func(c *motan.Client))
 	unknown    func() []string // refers of whose nodes nothing is known; nil where there are none
 	log        *slog.Logger
@@ -49,7 +49,7 @@ func (t *troubles) run(ctx context.Context) {
 }
 
 func (t *troubles) lookAtRegistries(now time.Time) {
-	for id, r := range t.registries {
+	for id, r := range t.registries() {
 		stater, ok := registry.As[registry.Stater](r)
 		if !ok {
 			continue

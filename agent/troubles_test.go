@@ -44,8 +44,10 @@ func TestTroublesOfARegistry(t *testing.T) {
 		var out bytes.Buffer
 		r := new(shaky)
 		tr := troubles{
-			registries: map[string]registry.Registry{"zk": r, "quiet": new(registry.Static)},
-			clients:    func(func(*motan.Client)) {}, log: slog.New(slog.NewTextHandler(&out, nil)),
+			registries: func() map[string]registry.Registry {
+				return map[string]registry.Registry{"zk": r, "quiet": new(registry.Static)}
+			},
+			clients: func(func(*motan.Client)) {}, log: slog.New(slog.NewTextHandler(&out, nil)),
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()

@@ -1,0 +1,154 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/motand/motand/agent/metrics"
+	"github.com/motand/motand/conf"
+)
+
+// reloads counts the configurations that a running agent was given.
+type reloads struct{ taken, refused atomic.Int64 }
+
+func (r *reloads) figures() []metrics.Figure {
+	return []metrics.Figure{{
+		Name: "motand_config_reloads_total", Help: "Configurations read while the agent ran, by what became of them.", Labels: []string{"outcome"}, Counter: true,
+		Read: func(emit func(float64, ...string)) {
+			emit(float64(r.taken.Load()), "taken")
+			emit(float64(r.refused.Load()), "refused")
+		},
+	}}
+}
+
+// Reload takes c into use in the place of the configuration that is in use, whole or not at
+// all: on an error, which tells every mistake with its place, nothing has changed. No call is
+// lost. What is configured as before keeps its connections, counters and state. What can only
+// be had at a start (addresses to listen on, limits of connections, files) stays as it was, and
+// the log says so. It may be called at any time while Run runs.
+func (a *Agent) Reload(c *conf.Config) error {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	old := a.snapshot.Load()
+	next, fixed := withFixed(old.config, c)
+	began := time.Now()
+	if err := a.change(next); err != nil {
+		a.reloads.refused.Add(1)
+		return err
+	}
+	a.reloads.taken.Add(1)
+	if len(fixed) > 0 {
+		a.log.Warn("agent: settings of motan-agent that need a restart stay as they were", "settings", strings.Join(fixed, ", "), "at", c.Agent.Position)
+	}
+	warnOfUnserved(a.log, next)
+	s := a.snapshot.Load()
+	if !maps.Equal(switchTexts(s), switchTexts(old)) {
+		a.switchers.use(s)
+	}
+	a.show(s)
+	a.log.Info("agent: configuration reloaded", "refers", len(s.all), "kept_refers", kept(s.all, old.all),
+		"services", len(s.exported), "kept_services", kept(s.exported, old.exported), "after", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// switchTexts are the configured switches of s as they are written.
+func switchTexts(s *snapshot) map[string]string {
+	all := make(map[string]string, len(s.switches))
+	for name, v := range s.switches {
+		all[name] = v.String()
+	}
+	return all
+}
+
+// kept is how many of now were there before.
+func kept[T comparable](now, before []T) int {
+	had := make(map[T]bool, len(before))
+	for _, x := range before {
+		had[x] = true
+	}
+	n := 0
+	for _, x := range now {
+		if had[x] {
+			n++
+		}
+	}
+	return n
+}
+
+// reloadable are the fields of conf.Agent that a reload changes. The others are read once.
+var reloadable = []string{
+	"Position", "Params", "Application", "Group", "Path", "Registries", "DefaultFilters", "GlobalFilters",
+	"AsyncInit", "InitClusterTimeout", "GracePeriod", "PropagationDelay", "StrictGroup", "ExportPort",
+}
+
+// withFixed is c with the settings of old that stay until a restart, and the names of those
+// that differ.
+func withFixed(old, c *conf.Config) (next *conf.Config, fixed []string) {
+	merged := *c
+	before, now := reflect.ValueOf(&old.Agent).Elem(), reflect.ValueOf(&merged.Agent).Elem()
+	for i := range now.NumField() {
+		f := now.Type().Field(i)
+		if !f.IsExported() || slices.Contains(reloadable, f.Name) {
+			continue
+		}
+		if !reflect.DeepEqual(before.Field(i).Interface(), now.Field(i).Interface()) {
+			fixed = append(fixed, f.Name)
+			now.Field(i).Set(before.Field(i))
+		}
+	}
+	return &merged, fixed
+}
+
+// firstLists bounds how long calls are led through the old routes of a service whose new ones
+// know no nodes yet.
+const firstLists = 3 * time.Second
+
+// awaitLists waits until those routes of next that take the place of one in use know their
+// nodes, or until firstLists is over: a service that has nodes now is not left without.
+func awaitLists(ctx context.Context, old, next *snapshot) {
+	var replaced []*route
+	for _, x := range next.all {
+		same := func(o *route) bool { return o.refer.Group == x.refer.Group && o.heard.Load() }
+		if before := old.routes.byService[x.refer.Path]; !slices.Contains(before, x) && slices.ContainsFunc(before, same) {
+			replaced = append(replaced, x)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, firstLists)
+	defer cancel()
+	for _, x := range replaced {
+		if !x.await(ctx) {
+			return
+		}
+	}
+}
+
+// await waits until something is known about the nodes. It tells whether that came before ctx's end.
+func (r *route) await(ctx context.Context) bool {
+	select {
+	case <-r.first:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// reloadBy reads the configuration again with load and takes it into use; the log says what
+// became of it.
+func (a *Agent) reloadBy(load func() (*conf.Config, error), why string) error {
+	c, err := load()
+	if err != nil {
+		a.reloads.refused.Add(1)
+	} else {
+		err = a.Reload(c)
+	}
+	if err != nil && !errors.Is(err, errStopping) {
+		a.log.Error("agent: configuration not reloaded, the one in use stays", "why", why, "err", err)
+	}
+	return err
+}
