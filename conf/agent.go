@@ -67,7 +67,7 @@ type Agent struct {
 	Pool    string // -pool
 	IDC     string // -idc
 	LocalIP string // -localIP
-	Recover bool   // -recover
+	Recover bool   // -recover, or recover in the file
 
 	places map[string]Position
 }
@@ -119,7 +119,7 @@ func (c *checker) readAgent() {
 	a.MaxConnections = v.int("maxConnections")
 	a.Processors = v.int("processors")
 	a.StrictGroup = v.bool("strictGroup")
-	a.Pool, a.IDC, a.LocalIP, a.Recover = c.opts.Pool, c.opts.IDC, c.opts.LocalIP, c.opts.Recover
+	a.Pool, a.IDC, a.LocalIP, a.Recover = c.opts.Pool, c.opts.IDC, c.opts.LocalIP, c.opts.Recover || v.bool("recover")
 	if _, err := netip.ParseAddr(a.LocalIP); a.LocalIP != "" && err != nil {
 		c.f.errorf(Position{File: "-localIP"}, "localIP", "must be an IP address such as 10.0.0.1; got %s", quote(a.LocalIP))
 	}

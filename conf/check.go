@@ -11,7 +11,7 @@ func (c *checker) checkDuplicates() {
 	ids, refers := map[string]bool{}, map[string]*Refer{}
 	for _, r := range c.cfg.Refers {
 		c.unique(ids, sectionRefer, r.Entry)
-		id := r.identity()
+		id := r.Identity()
 		if first := refers[id]; first != nil && r.Path != "" {
 			c.f.errorf(r.Position, sectionRefer+"."+r.ConfID, "refer %s has the group, version, protocol and path of refer %s at %s; remove one of them",
 				quote(r.ID), quote(first.ID), first.Position)

@@ -38,7 +38,7 @@ func newChecker(f *findings, root *node, opts Options) *checker {
 		opts.Environ = func() []string { return nil }
 	}
 	return &checker{
-		f: f, root: root, opts: opts, known: opts.Known.withDefaults(), cfg: &Config{},
+		f: f, root: root, opts: opts, known: opts.Known.withDefaults(), cfg: &Config{opts: opts},
 		hints: map[string]string{}, registries: map[string]*Registry{},
 	}
 }

@@ -19,6 +19,8 @@ type Config struct {
 	Meta          map[string]string // static metadata: the environment variables that begin with MetaPrefix
 	MetaCache     time.Duration     // metaCacheExpireSecond, default 3 s
 	YAML          []byte            // the merged configuration with placeholders filled in, as YAML
+
+	opts Options // what it was read with, for DynamicRefer and DynamicService
 }
 
 // Registry finds a registry by its id, nil if there is none.

@@ -36,6 +36,7 @@ type Entry struct {
 	KeepaliveInterval    time.Duration
 	MaxContentLength     int // bytes, default that of the agent
 	RegisterMeta         bool
+	Dynamic              bool // asked for by a program while the agent runs, not written in a file
 	DynamicMeta          bool
 	Check                bool
 

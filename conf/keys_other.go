@@ -14,7 +14,7 @@ func registryKeys() []Key {
 		{Name: "registrySessionTimeout", Type: Int, Unit: "s", Default: "30", Min: 1, Description: "session with the registry, 4 to 60 s; 1000 and more are read as milliseconds"},
 		{Name: "requestTimeout", Type: Int, Unit: "ms", Default: "5000", Min: 1, Description: "time for a request to the registry"},
 		{Name: "connectTimeout", Type: Int, Unit: "ms", Default: "1000", Min: 1, Description: "time for a dial"},
-		{Name: "proxyRegistry", Type: String, Description: "mesh: protocol://host:port of the registry behind the other agent"},
+		{Name: "proxyRegistry", Type: String, Description: "mesh: protocol://host:port of the registry behind the agent; for programs, an agent has no use for it"},
 		{Name: "shrink_protection", Type: Bool, Default: "true", Since: motand, Description: "keep nodes that answer when the registry loses most of a service's nodes, or all, within a minute; a file is always believed"},
 		{Name: "shrink_threshold", Type: Int, Unit: "%", Default: "50", Min: 1, Max: 99, Since: motand, Description: "nodes of a service that may go within a minute"},
 		{Name: "shrink_grace", Type: Int, Unit: "ms", Default: "600000", Min: 1, Since: motand, Description: "how long such nodes are kept while others are listed; when nobody is, as long as they answer"},

@@ -139,6 +139,7 @@ func TestFlagsAndEnvironmentOfTheAgent(t *testing.T) {
 	opts := conf.Options{LogDir: "l", PIDFile: "p", Recover: true, IDC: "i", Pool: "o", LocalIP: "10.0.0.1", ExportPort: 6, HTTPPort: 7}
 	a := load(t, text, opts).Agent
 	check(t, "texts", []string{a.LogDir, a.PIDFile, a.IDC, a.Pool, a.LocalIP}, []string{"l", "p", "i", "o", "10.0.0.1"})
+	check(t, "recover in the file", load(t, "motan-agent: {recover: true}\n", conf.Options{}).Agent.Recover, true)
 	check(t, "others", []any{a.Recover, a.ExportPort, a.HTTPPort}, []any{true, 6, 7})
 
 	for name, opts := range map[string]conf.Options{

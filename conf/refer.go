@@ -77,7 +77,7 @@ func (c *checker) suffixedRefers() {
 	}
 	have := map[string]bool{}
 	for _, r := range c.cfg.Refers {
-		have[r.identity()] = true
+		have[r.Identity()] = true
 	}
 	for _, r := range c.cfg.Refers {
 		if strings.HasSuffix(r.Group, suffix) {
@@ -87,15 +87,15 @@ func (c *checker) suffixedRefers() {
 		further.Group += suffix
 		further.ID = "auto_" + r.ID + further.Group
 		further.Params = maps.Clone(r.Params)
-		if !have[further.identity()] {
-			have[further.identity()] = true
+		if !have[further.Identity()] {
+			have[further.Identity()] = true
 			c.cfg.Refers = append(c.cfg.Refers, &further)
 		}
 	}
 }
 
-// identity is what calls are told apart by.
-func (r *Refer) identity() string {
+// Identity is equal for refers that calls could not tell apart: those of one group, version, protocol and path.
+func (r *Refer) Identity() string {
 	version := r.Version
 	if version == "" {
 		version = "1.0"
