@@ -49,6 +49,8 @@ type Agent struct {
 	life     context.Context // guarded by changing; nil before begin; its end ends what serves
 	leaving  []leaver        // guarded by changing
 	shown    func()          // guarded by changing; ends showing the agent in registries; nil before begin
+	base     *conf.Config    // guarded by changing; as it was read, without what programs ask for
+	dynamics dynamics        // guarded by changing
 	reloads  reloads
 
 	started  time.Time
@@ -92,6 +94,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 		return &ConfigError{placed{err}}
 	}
 	warnOfUnserved(a.log, c)
+	a.base = c
 	a.snapshot.Store(s)
 	a.switchers = newSwitchers(a.compiler.switches, c.Agent.RuntimeDir, a.log)
 	a.switchers.use(s)
@@ -190,6 +193,7 @@ func (a *Agent) begin(ctx context.Context) error {
 		return err
 	}
 	a.show(a.snapshot.Load())
+	a.restoreDynamics()
 	for _, l := range a.listeners.http {
 		a.serve("http", l, a.httpIn.Serve)
 	}

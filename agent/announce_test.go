@@ -19,8 +19,9 @@ import (
 // it was closed.
 type recorder struct {
 	registry.Static
-	refuse  error  // of Watch
-	onClose func() // nil: nothing
+	refuse      error  // of Watch
+	refuseNodes bool   // new ones
+	onClose     func() // nil: nothing
 
 	mu     sync.Mutex
 	closed int // guarded by mu
@@ -31,6 +32,13 @@ func (r *recorder) Watch(ctx context.Context, s registry.Service, update func([]
 		return r.refuse
 	}
 	return r.Static.Watch(ctx, s, update)
+}
+
+func (r *recorder) Announce(ctx context.Context, n registry.Node) error {
+	if r.refuseNodes && !slices.ContainsFunc(r.Announced(), func(x registry.Node) bool { return x.Key() == n.Key() }) {
+		return errors.New("no room")
+	}
+	return r.Static.Announce(ctx, n)
 }
 
 func (r *recorder) State() registry.State {

@@ -139,7 +139,11 @@ func (k *compiler) leave(id string, reg registry.Registry) {
 func (k *compiler) newRegistry(c *conf.Config, r *conf.Registry) (registry.Registry, error) {
 	newRegistry, ok := k.extensions.Registries[r.Protocol]
 	if !ok && slices.Contains(motanGoRegistries, r.Protocol) {
-		k.log.Warn("agent: registry is not built in, it knows nobody", "registry", r.ID, "protocol", r.Protocol, "at", r.At("protocol"))
+		what := "agent: registry is not built in, it knows nobody"
+		if r.Protocol == "mesh" {
+			what = "agent: registry mesh is how programs find an agent and knows nobody here; name the registry that is behind it (proxyRegistry) itself"
+		}
+		k.log.Warn(what, "registry", r.ID, "protocol", r.Protocol, "at", r.At("protocol"))
 		return new(registry.Static), nil
 	}
 	if !ok {

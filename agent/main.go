@@ -148,7 +148,7 @@ func configFlags(f *pflag.FlagSet, o *conf.Options) {
 	f.StringVar(&o.Pool, "pool", "", "pool (application-idc-level), for a configuration folder")
 	f.StringVar(&o.IDC, "idc", "", "value of ${idc} in groups")
 	f.StringVar(&o.LocalIP, "localIP", "", "address under which this host is registered (default: its first IPv4 address)")
-	f.BoolVar(&o.Recover, "recover", false, "restore the availability (/200, /503) of the last run")
+	f.BoolVar(&o.Recover, "recover", false, "restore what /200, /503 and programs on this host asked the last run for")
 	for _, name := range unusedFlags {
 		f.String(name, "", "of motan-go; set it in the configuration")
 		if name != "log_level" && name != "log_buffer_size" { // booleans may stand alone

@@ -43,6 +43,7 @@ func newManagement(a *Agent) *management {
 	mux.HandleFunc("GET /api/v1/filters", m.listFilters)
 	mux.HandleFunc("PUT /api/v1/filters", m.change(m.adjustFilters))
 	mux.HandleFunc("/registry/status", m.registryStatus)
+	m.meshRoutes(mux)
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("/readyz", m.ready)
 	mux.Handle("/metrics", a.compiler.metrics.Handler())
@@ -275,12 +276,16 @@ func answer(w http.ResponseWriter, status int, value any) {
 
 // jsonText answers in JSON under the content type that motan-go's answers have by accident.
 func jsonText(w http.ResponseWriter, value any) {
+	text(w, http.StatusOK, string(compactJSON(value)))
+}
+
+// compactJSON is value as JSON without an end of line.
+func compactJSON(value any) []byte {
 	body, err := json.Marshal(value)
 	if err != nil {
-		text(w, http.StatusInternalServerError, err.Error())
-		return
+		panic(fmt.Sprintf("agent: %T cannot be written as JSON: %v", value, err)) // a programming error
 	}
-	text(w, http.StatusOK, string(body))
+	return body
 }
 
 func text(w http.ResponseWriter, status int, body string) {

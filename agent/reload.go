@@ -36,12 +36,14 @@ func (a *Agent) Reload(c *conf.Config) error {
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	old := a.snapshot.Load()
-	next, fixed := withFixed(old.config, c)
+	next, fixed := withFixed(a.base, c)
 	began := time.Now()
-	if err := a.change(next); err != nil {
+	asked := a.dynamics.reread(next, a.compiler.localIP, a.tellFindings)
+	if err := a.change(asked.effective(next)); err != nil {
 		a.reloads.refused.Add(1)
 		return err
 	}
+	a.base, a.dynamics = next, asked
 	a.reloads.taken.Add(1)
 	if len(fixed) > 0 {
 		a.log.Warn("agent: settings of motan-agent that need a restart stay as they were", "settings", strings.Join(fixed, ", "), "at", c.Agent.Position)

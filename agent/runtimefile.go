@@ -35,8 +35,11 @@ func (f statusFile) write(available bool) error {
 }
 
 // forget removes the file.
-func (f statusFile) forget() error {
-	if err := os.Remove(string(f)); err != nil && !errors.Is(err, os.ErrNotExist) {
+func (f statusFile) forget() error { return forget(string(f)) }
+
+// forget removes a file if it is there.
+func forget(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("agent: %w", err)
 	}
 	return nil

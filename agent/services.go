@@ -62,7 +62,7 @@ func (a *announcer) report() []serviceReport {
 		s := e.service
 		x := serviceReport{
 			Service: s.Path, Group: s.Group, Version: s.Version, Export: s.Export.String(), Provider: s.Provider,
-			Auto: s.Auto, check: s.Check, Registries: []registryReport{},
+			Auto: s.Auto, Dynamic: s.Dynamic, check: s.Check, Registries: []registryReport{},
 		}
 		if e.health != nil {
 			now := e.health.now()
@@ -119,7 +119,7 @@ func (m *management) services(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, m.agent.report())
 }
 
-// report is that of the announcer, with what programs have announced marked.
+// report is that of the announcer.
 func (a *Agent) report() []serviceReport { return a.announcer.report() }
 
 // announcedText lists the services for people, a line each.
