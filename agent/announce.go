@@ -193,6 +193,13 @@ func (a *announcer) isLocal(id string) bool {
 	return r != nil && r.Protocol == "local"
 }
 
+// isList tells whether the registry is a list that somebody keeps by hand: what is announced
+// there goes nowhere. Caller holds mu.
+func (a *announcer) isList(id string) bool {
+	r := a.snapshot.config.Registry(id)
+	return r != nil && (r.Protocol == "direct" || r.Protocol == "file")
+}
+
 // ready tells whether the services are available as a whole.
 func (a *announcer) ready() bool {
 	a.mu.Lock()

@@ -89,7 +89,7 @@ func (a *announcer) reportOf(id string, node registry.Node, states map[registry.
 		x.Error = "not announced"
 	case told.err != nil:
 		x.Error = told.err.Error()
-	case states == nil: // a registry that tells nothing of itself
+	case states == nil || a.isList(id): // a registry that tells nothing of itself, or that nothing is written to
 		x.Written = true
 	case !known:
 		x.Error = "the registry does not have it yet"
