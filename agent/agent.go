@@ -52,6 +52,8 @@ type Agent struct {
 	base     *conf.Config    // guarded by changing; as it was read, without what programs ask for
 	dynamics dynamics        // guarded by changing
 	reloads  reloads
+	reading  sync.Mutex                   // held over reading the configuration again and taking it into use: the later file wins
+	load     func() (*conf.Config, error) // reads the configuration again; nil where the agent was given one
 
 	started  time.Time
 	stopping atomic.Bool // set under changing

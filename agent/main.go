@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -185,16 +186,20 @@ configuration, 2 cannot listen, 3 internal.`,
 			if err := greet(cmd.OutOrStdout(), c, a); err != nil {
 				return err
 			}
-			return runUntilSignal(a, func() (*conf.Config, error) { return load(o, cmd.ErrOrStderr()) })
+			a.load = func() (*conf.Config, error) { return load(o, cmd.ErrOrStderr()) }
+			return runUntilSignal(a, o)
 		},
 	}
 	configFlags(cmd.Flags(), &o)
 	return cmd
 }
 
+// watchTick is how often a watched configuration is looked at; it is read after two looks.
+const watchTick = time.Second
+
 // runUntilSignal runs a until SIGTERM or SIGINT; a second one forces the end. SIGHUP makes it
-// load the configuration again.
-func runUntilSignal(a *Agent, load func() (*conf.Config, error)) error {
+// read the configuration again, and so does a change of its files where watchConfig says so.
+func runUntilSignal(a *Agent, o conf.Options) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
@@ -206,12 +211,15 @@ func runUntilSignal(a *Agent, load func() (*conf.Config, error)) error {
 		for {
 			select {
 			case <-hangups:
-				_ = a.reloadBy(load, "SIGHUP") // which logs
+				_ = a.readAgain("SIGHUP") // which logs
 			case <-ctx.Done():
 				return
 			}
 		}
 	}()
+	if a.base.Agent.WatchConfig {
+		go conf.Watch(ctx, o, watchTick, func() { _ = a.readAgain("watchConfig") }) // ends with ctx; errors are logged
+	}
 	force := make(chan struct{})
 	go func() { // ends with the process
 		<-signals

@@ -44,6 +44,8 @@ func newManagement(a *Agent) *management {
 	mux.HandleFunc("PUT /api/v1/filters", m.change(m.adjustFilters))
 	mux.HandleFunc("/registry/status", m.registryStatus)
 	m.meshRoutes(mux)
+	mux.HandleFunc("/reload/clusters", m.change(m.reloadClusters))
+	mux.HandleFunc("POST /api/v1/reload", m.change(m.reload))
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("/readyz", m.ready)
 	mux.Handle("/metrics", a.compiler.metrics.Handler())
@@ -62,7 +64,7 @@ func newManagement(a *Agent) *management {
 	})
 	mux.HandleFunc("GET /api/v1/registries", m.registries)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusNotFound, problem{"nothing is served at this address; there are /api/v1/services, /api/v1/filters, /api/v1/switches, /api/v1/local/nodes and /api/v1/registries"})
+		answer(w, http.StatusNotFound, problem{"nothing is served at this address; there are /api/v1/services, /api/v1/registries, /api/v1/filters, /api/v1/switches, /api/v1/local/nodes and, with POST, /api/v1/reload"})
 	})
 	m.server = &http.Server{
 		Handler:           mux,

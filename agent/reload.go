@@ -140,10 +140,17 @@ func (r *route) await(ctx context.Context) bool {
 	}
 }
 
-// reloadBy reads the configuration again with load and takes it into use; the log says what
-// became of it.
-func (a *Agent) reloadBy(load func() (*conf.Config, error), why string) error {
-	c, err := load()
+// errNoSource is why an agent that was made from a conf.Config cannot reload by itself.
+var errNoSource = errors.New("agent: the configuration did not come from a file, there is nothing to read again")
+
+// readAgain reads the configuration again and takes it into use; the log says what became of it.
+func (a *Agent) readAgain(why string) error {
+	if a.load == nil {
+		return errNoSource
+	}
+	a.reading.Lock()
+	defer a.reading.Unlock()
+	c, err := a.load()
 	if err != nil {
 		a.reloads.refused.Add(1)
 	} else {

@@ -203,8 +203,8 @@ func TestReloadThatComesToNothing(t *testing.T) {
 	r := newReloader(t, withRecorder(new(recorder)), recorderYAML+referOne+serveOne)
 	r.call(frame("echo", "warm"))
 	before := r.snapshot.Load()
-	if err := r.reloadBy(func() (*conf.Config, error) { return nil, errors.New("x.yaml:1:1: no") }, "a test"); err == nil {
-		t.Error("got no error")
+	if err := r.readAgain("a test"); !errors.Is(err, errNoSource) {
+		t.Errorf("without a file: got %v, want errNoSource", err)
 	}
 	next := r.parse(t, recorderYAML+referOne)
 	r.cancel()

@@ -62,6 +62,7 @@ type Agent struct {
 	FrameTimeout     time.Duration // a frame that has begun must be whole within it, default 10 s
 	MaxConnections   int           // per listener, default 20000
 	Processors       int           // threads that run at once; 0, the default, follows the load
+	WatchConfig      bool          // read the configuration again when its files change, default false
 	StrictGroup      bool          // a call with another group than the refer's is refused, default false
 
 	Pool    string // -pool
@@ -119,6 +120,7 @@ func (c *checker) readAgent() {
 	a.MaxConnections = v.int("maxConnections")
 	a.Processors = v.int("processors")
 	a.StrictGroup = v.bool("strictGroup")
+	a.WatchConfig = v.bool("watchConfig")
 	a.Pool, a.IDC, a.LocalIP, a.Recover = c.opts.Pool, c.opts.IDC, c.opts.LocalIP, c.opts.Recover || v.bool("recover")
 	if _, err := netip.ParseAddr(a.LocalIP); a.LocalIP != "" && err != nil {
 		c.f.errorf(Position{File: "-localIP"}, "localIP", "must be an IP address such as 10.0.0.1; got %s", quote(a.LocalIP))

@@ -93,6 +93,7 @@ func ourAgentKeys() []Key {
 		{Name: "maxConnections", Type: Int, Default: "20000", Min: 1, Since: motand, Description: "connections per listener"},
 		{Name: "processors", Type: Int, Default: "0", Max: 1024, Since: motand, Description: "threads that run at once; 0 begins with one and follows the load"},
 		{Name: "recover", Type: Bool, Default: "false", Since: motand, Description: "restore after a restart what /200 and /503 and local programs have asked for; as the flag -recover"},
+		{Name: "watchConfig", Type: Bool, Default: "false", Since: motand, Description: "read the configuration again when its file or folder has changed, as at SIGHUP"},
 		{Name: "strictGroup", Type: Bool, Default: "false", Since: motand, Description: "refuse a call that names another group than the only refer of its service"},
 		{Name: "accessLog", Type: String, Since: motand, Description: "a file, stdout or off; default beside the log"},
 		{Name: "httpMaxBodySize", Type: Int, Unit: "bytes", Min: 1, Since: motand, Description: "limit of the body of an HTTP request that becomes a call; default maxContentLength"},

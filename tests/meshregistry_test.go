@@ -196,7 +196,27 @@ func TestReload(t *testing.T) {
 	if reply.Failed() || len(first.Frames()) != n || len(second.Frames()) == 0 {
 		t.Errorf("after the node changed: the first has %d frames more, the second %d", len(first.Frames())-n, len(second.Frames()))
 	}
+	s.configure(strings.Replace(yaml(first.Addr(), ""), "accessLog: off", "accessLog: off\n  watchConfig: true", 1))
+	if a := ask(t, http.MethodPost, d.url("mgmt", "/api/v1/reload"), ""); a.status != http.StatusOK || a.body != "{\"refers\":1,\"services\":0}\n" {
+		t.Errorf("/api/v1/reload: got %d %s", a.status, a.body)
+	}
 	if x, _ := c.Call(motantest.Request("com.example.More", "echo", []byte{0}, "M_g", "demo")).Exception(); x.Code != motan.CodeDefault {
 		t.Errorf("the refer that is gone: got %+v", x)
 	}
+}
+
+// TestWatchedConfig replaces the file of a motand that watches it, as tools push files.
+func TestWatchedConfig(t *testing.T) {
+	s := newSetup(t)
+	yaml := strings.Replace(outboundYAML(echoService, "127.0.0.1:1"), "accessLog: off", "accessLog: off\n  watchConfig: true", 1)
+	d := startMotandIn(s, yaml)
+	provider := motantest.NewServer(t, bodyBack)
+	path := filepath.Join(s.dir, "motan.yaml")
+	if err := os.WriteFile(path+".new", []byte(s.fill(strings.Replace(yaml, "127.0.0.1:1\"", provider.Addr()+"\"", 1))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the new provider to be called", func() bool { return d.rpc(echoService, "echo", `["x"]`).status == http.StatusOK })
 }
