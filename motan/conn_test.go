@@ -343,7 +343,7 @@ func TestLargeCallsWait(t *testing.T) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
-	conn := motan.NewConn(l.Addr().String(), motan.ConnOptions{})
+	conn := motan.NewConn(l.Addr().String(), motan.ConnOptions{ConnectTimeout: time.Minute}) // 200 goroutines fill their bodies first
 	const calls = 200
 	var wait sync.WaitGroup
 	for i := range calls {
