@@ -27,6 +27,7 @@ var errEncoded = errors.New("the body must not be compressed: send it without Co
 //
 //	MOTAN-g, -v, -tmo, -pp, -s, -mdu, -md, -rid   the metadata M_g and so on; the names in either case
 //	Motan-Meta-<key>                              the metadata <key>, with its case as it was sent
+//	traceparent, tracestate, b3, X-B3-*           the metadata of that name, in lower case
 //
 // Of a repeated header the last one counts. All other headers stay here.
 func setMetadata(f *motan.Frame, name, value []byte) error {
@@ -60,6 +61,8 @@ func setMetadata(f *motan.Frame, name, value []byte) error {
 		if len(value) > 0 && !bytes.EqualFold(value, []byte("identity")) {
 			return errEncoded
 		}
+	default:
+		setTrace(f, name, value)
 	}
 	return nil
 }

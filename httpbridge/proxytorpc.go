@@ -17,7 +17,8 @@ import (
 //
 // Every header of the request becomes an attachment of its canonical name, and every attachment of the reply a header.
 // Other than there, headers of the connection (hop by hop) stay here in both directions, and of the reserved
-// keys M_… only those that a caller may set are taken over. Requests that web pages make are refused.
+// keys M_… only those that a caller may set are taken over. Headers that carry a trace have their lower case names, by
+// which other agents know them. Requests that web pages make are refused.
 func (s *Server) serveProxyToRPC(ctx *fasthttp.RequestCtx) {
 	for name, value := range ctx.Request.Header.All() {
 		if fromPage(name, value) {
@@ -90,6 +91,7 @@ func (x *exchange) takeHeaders(ctx *fasthttp.RequestCtx) {
 			if key := motanKey(x.name[2:]); key != "" && len(f.Get(key)) == 0 {
 				f.SetBytes(key, value)
 			}
+		case setTrace(f, x.name, value):
 		default:
 			f.SetBytes(string(x.name), value)
 		}

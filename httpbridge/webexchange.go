@@ -140,12 +140,17 @@ func (x *webExchange) setHeader(name, value []byte) {
 	x.req.Header.SetBytesKV(x.scratch[:n], x.scratch[n:])
 }
 
-// setMotanHeader sets MOTAN-p for M_p, and so on for the ten keys that have such a header. It tells whether key is one.
+// setMotanHeader sets MOTAN-p for M_p, and so on for the ten keys that have such a header, and those that carry a trace.
+// It tells whether key is one.
 func (x *webExchange) setMotanHeader(key, value []byte) bool {
 	switch string(key) {
 	case "M_p", "M_m", "M_md", "M_g", "M_pp", "M_v", "M_mdu", "M_s", "M_rid", "M_tmo":
 		var name [9]byte
 		x.setHeader(append(append(name[:0], motanPrefix...), key[2:]...), value)
+		return true
+	}
+	if traceKey(key) != "" {
+		x.setHeader(key, value)
 		return true
 	}
 	return false
