@@ -32,6 +32,9 @@ type Call struct {
 
 	stack [stackDepth]entry
 	depth int
+
+	notes  []note
+	keeper Handler // who keeps the call on its way back; nil outside a Reply that has called Keep
 }
 
 // stackDepth is how many may wait for a call's end: chains around route and endpoint, the
@@ -90,6 +93,8 @@ func (c *Call) Release() {
 	c.Batch, c.Target = nil, nil
 	clear(c.stack[:c.depth]) // what has returned is cleared already
 	c.depth = 0
+	clear(c.notes) // what a filter noted that was cut out before its Reply
+	c.notes, c.keeper = c.notes[:0], nil
 	calls.Put(c)
 }
 

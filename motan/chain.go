@@ -23,7 +23,8 @@ const (
 type Filter interface {
 	// Request sees the call on its way to the provider. It must not block.
 	Request(c *Call) Verdict
-	// Reply sees it on its way back, in reverse order, if Request returned Next or Held.
+	// Reply sees it on its way back, in reverse order, if Request returned Next or Held. It must
+	// not block either; see [Call.Keep] for what takes time.
 	Reply(c *Call)
 }
 
@@ -134,11 +135,16 @@ func (h *Chain) Return(c *Call, mark int) bool {
 	if h.guards == nil {
 		for i := mark - 1; i >= 0; i-- {
 			h.plain[i].Reply(c)
+			if c.keeper != nil && c.kept(h, i) {
+				return false
+			}
 		}
 		return true
 	}
-	for mark > 0 { // once, and once more for each that panics
-		mark = h.reply(c, mark)
+	for mark > 0 { // once, and once more for each that panics or keeps the call
+		if mark = h.reply(c, mark); c.keeper != nil && c.kept(h, mark) {
+			return false
+		}
 	}
 	return true
 }
@@ -154,7 +160,9 @@ func (h *Chain) reply(c *Call, i int) (left int) {
 	}()
 	for filters := *h.filters.Load(); left > 0; {
 		left--
-		filters[left].Reply(c)
+		if filters[left].Reply(c); c.keeper != nil {
+			break
+		}
 	}
 	whole = true
 	return left
@@ -166,7 +174,7 @@ func (h *Chain) caught(c *Call, i int, x any) {
 		panic(x)
 	}
 	err, instead := h.guards[i].Caught(x)
-	c.Err = err
+	c.Err, c.keeper = err, nil
 	if instead == nil {
 		return
 	}
