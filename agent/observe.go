@@ -18,6 +18,7 @@ func (a *Agent) observe() {
 	figures = append(figures, a.survivalFigures()...)
 	figures = append(figures, a.serviceFigures()...)
 	figures = append(figures, a.reloads.figures()...)
+	figures = append(figures, a.reporter.figures()...)
 	for _, f := range figures {
 		if err := a.compiler.metrics.Add(f); err != nil {
 			a.log.Error("agent: a figure is missing from the metrics", "err", err)

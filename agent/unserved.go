@@ -20,7 +20,4 @@ func warnOfUnserved(log *slog.Logger, c *conf.Config) {
 	for _, x := range c.HTTPClients {
 		log.Warn("agent: http-client is not served, requests for its domain are refused", "domain", x.Domain, "at", x.Position)
 	}
-	for _, g := range c.Metrics.Graphite {
-		log.Warn("agent: metrics are not sent to graphite; Prometheus finds them at /metrics on the management port", "graphite", g.Name, "at", g.Position)
-	}
 }
