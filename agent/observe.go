@@ -14,6 +14,7 @@ import (
 func (a *Agent) observe() {
 	figures := append(a.listenerFigures(), a.upstreamFigures()...)
 	figures = append(figures, a.registryFigures()...)
+	figures = append(figures, a.httpFigures()...)
 	figures = append(figures, a.compiler.states.Figures()...)
 	figures = append(figures, a.survivalFigures()...)
 	figures = append(figures, a.serviceFigures()...)
