@@ -119,21 +119,6 @@ func newHTTPProvider(s *conf.Service, e ProviderEnv) (motan.Handler, func(), err
 	return p, p.Close, nil
 }
 
-// methods turns what the configuration says of single methods into the cluster's terms.
-func methods(e *conf.Entry) map[string]cluster.Method {
-	if len(e.Methods) == 0 {
-		return nil
-	}
-	all := make(map[string]cluster.Method, len(e.Methods))
-	for name, m := range e.Methods {
-		all[name] = cluster.Method{
-			Timeouts: cluster.Timeouts{Request: m.RequestTimeout, Min: m.MinRequestTimeout, Max: m.MaxRequestTimeout},
-			Retries:  m.Retries,
-		}
-	}
-	return all
-}
-
 // localIP returns the address that others reach this host by: the first IPv4 address that is
 // not a loopback one, as motan-go chooses it, else 127.0.0.1.
 func localIP() string {

@@ -120,7 +120,7 @@ func TestBrokenRefers(t *testing.T) {
 		{"id of a list", "motan-refer:\n  a: {path: p, group: 'g,h'}\n  a-0: {path: q}\n", "3:3", `the id "a-0" is also`},
 		{"protocol", "motan-refer:\n  a: {path: p, protocol: motan3}\n", "2:26", `unknown protocol "motan3"; did you mean "motan2"?`},
 		{"loadbalance", "motan-refer:\n  a: {path: p, loadbalance: roundRobin}\n", "2:29", `did you mean "roundrobin"?`},
-		{"haStrategy", "motan-refer:\n  a: {path: p, haStrategy: backup}\n", "2:28", `known: "backupRequest", "failover"`},
+		{"haStrategy", "motan-refer:\n  a: {path: p, haStrategy: backup}\n", "2:28", `known: "backupRequest", "failfast", "failover"`},
 		{"serialization", "motan-refer:\n  a: {path: p, serialization: simpel}\n", "2:31", `did you mean "simple"?`},
 		{"timeout", "motan-refer:\n  a: {path: p, requestTimeout: 1s}\n", "2:32", `got "1s"; write 1000`},
 		{"timeout of a method", "motan-refer:\n  a:\n    path: p\n    get(x).requestTimeout: fast\n", "4:28", "whole number of milliseconds"},
