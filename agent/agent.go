@@ -34,6 +34,7 @@ type Agent struct {
 	announcer  *announcer
 	management *management
 	switchers  *switchers
+	reporter   *reporter
 	closeLogs  []func() error
 	unlock     func() // gives back the folders of the state; nil before they are taken
 
@@ -121,6 +122,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 		}
 	}
 	a.announcer = newAnnouncer(a.compiler, s)
+	a.reporter = newReporter(a, &c.Metrics)
 	a.management = newManagement(a)
 	a.observe()
 	return nil
@@ -165,7 +167,8 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 		registries: func() map[string]registry.Registry { return a.snapshot.Load().registries },
 		clients:    a.compiler.pool.Each, unknown: func() []string { return a.snapshot.Load().unknown() }, log: a.log,
 	}
-	a.serving.Go(func() { t.run(looking) }) // ends with looking
+	a.serving.Go(func() { t.run(looking) })          // ends with looking
+	a.serving.Go(func() { a.reporter.run(looking) }) // likewise
 	var failure error
 	select {
 	case <-ctx.Done():

@@ -195,9 +195,9 @@ func sameHolds(s, old *snapshot, ids []string) bool {
 }
 
 func (k *compiler) newRoute(r *conf.Refer, source registry.Registry) (*route, error) {
-	settings, err := k.clusterSettings(r)
-	if err != nil {
-		return nil, err
+	balance, ok := cluster.NewBalance(r.LoadBalance, cluster.HashSettings{Parts: r.HashParts, Load: r.HashLoad, Replicas: r.HashReplicas})
+	if !ok { // a program of one's own may know further names
+		return nil, fmt.Errorf("%s: refer %s: loadbalance %q is not one of %s", r.At("loadbalance"), r.ID, r.LoadBalance, strings.Join(cluster.Balances(), ", "))
 	}
 	outer, inner, err := k.chains(&r.Entry, filters.ClientAgent)
 	if err != nil {
@@ -208,8 +208,14 @@ func (k *compiler) newRoute(r *conf.Refer, source registry.Registry) (*route, er
 		x.heard.Store(true)
 		close(x.first)
 	}}
-	settings.Attempts = inner
-	x.cluster = cluster.New(settings)
+	x.cluster = cluster.New(cluster.Settings{
+		Service: r.Path, Group: r.Group, Version: r.Version, Application: r.Application,
+		Timeouts: cluster.Timeouts{Request: r.RequestTimeout, Min: r.MinRequestTimeout, Max: r.MaxRequestTimeout},
+		Retries:  r.Retries, Methods: methods(&r.Entry), Balance: balance,
+		Health:      cluster.Health{Failures: r.ErrorCountThreshold, Pause: r.KeepaliveInterval},
+		Connections: r.ClientConnections, MaxContentLength: r.MaxContentLength, ConnectTimeout: r.ConnectTimeout,
+		GzipOver: r.MingzSize, Pool: k.pool, Attempts: inner,
+	})
 	x.handler = motan.NewChain(x.cluster, outer...)
 	return x, nil
 }

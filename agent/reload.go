@@ -54,6 +54,7 @@ func (a *Agent) Reload(c *conf.Config) error {
 		a.switchers.use(s)
 	}
 	a.show(s)
+	a.reporter.use(&next.Metrics)
 	a.log.Info("agent: configuration reloaded", "refers", len(s.all), "kept_refers", kept(s.all, old.all),
 		"services", len(s.exported), "kept_services", kept(s.exported, old.exported), "after", time.Since(began).Round(time.Millisecond))
 	return nil

@@ -12,10 +12,12 @@ func warnOfUnserved(log *slog.Logger, c *conf.Config) {
 	if a := &c.Agent; len(a.Registries) > 0 {
 		log.Warn("agent: this agent does not show itself in a registry and takes no commands from one", "at", a.At("registry"))
 	}
+	for _, r := range c.Refers {
+		if r.HAStrategy == "backupRequest" {
+			log.Warn("agent: no backup requests are made, calls are tried again as with failover", "refer", r.ID, "at", r.At("haStrategy"))
+		}
+	}
 	for _, x := range c.HTTPClients {
 		log.Warn("agent: http-client is not served, requests for its domain are refused", "domain", x.Domain, "at", x.Position)
-	}
-	for _, g := range c.Metrics.Graphite {
-		log.Warn("agent: metrics are not sent to graphite; Prometheus finds them at /metrics on the management port", "graphite", g.Name, "at", g.Position)
 	}
 }

@@ -16,8 +16,8 @@ func TestWarnOfUnserved(t *testing.T) {
 	}{
 		{"nothing of that kind", "", refer + ", haStrategy: failover}\n", nil},
 		{"registry of the agent itself", "registry: direct\n", refer + "}\n", []string{"does not show itself"}},
+		{"backup request", "", refer + ", haStrategy: backupRequest}\n", []string{"no backup requests are made"}},
 		{"http-client", "", "http-client:\n  web: {domain: web.example.com, registry: direct}\n", []string{"domain=web.example.com"}},
-		{"graphite", "", refer + "}\nmetrics:\n  Graphite:\n    - {Name: one, Host: 127.0.0.1, Port: 3333}\n    - {Name: two, Host: 127.0.0.1, Port: 3334}\n", []string{"graphite=one", "graphite=two"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -43,6 +43,7 @@ func otherKeys() []Key {
 	return append(keys, inSections([]Key{
 		{Name: "name", Type: String, Description: "name of the receiver"},
 		{Name: "host", Type: String, Description: "host"},
-		{Name: "port", Type: Port, Description: "UDP port"},
+		{Name: "port", Type: Port, Description: "port"},
+		{Name: "format", Type: String, Default: "statsd", Values: []string{"statsd", "carbon"}, Since: motand, Description: "statsd: motan-go's lines over UDP; carbon: Graphite's own over TCP"},
 	}, sectionGraphite)...)
 }

@@ -13,12 +13,13 @@ type Metrics struct {
 	Graphite  []Graphite
 }
 
-// Graphite is a receiver of the metrics over UDP.
+// Graphite is a receiver of the metrics.
 type Graphite struct {
 	Position
-	Name string
-	Host string
-	Port int
+	Name   string
+	Host   string
+	Port   int
+	Format string // statsd: motan-go's lines over UDP, the default; carbon: Graphite's own over TCP
 }
 
 // readMetrics reads metrics.
@@ -52,7 +53,7 @@ func (c *checker) readMetrics() {
 
 func (c *checker) graphite(n *node) Graphite {
 	v := c.read(source{section: sectionGraphite, path: sectionGraphite, owner: "a receiver of metrics", strict: true, fold: true}, n)
-	g := Graphite{Position: n.at, Name: v.text("name"), Host: v.text("host"), Port: v.int("port")}
+	g := Graphite{Position: n.at, Name: v.text("name"), Host: v.text("host"), Port: v.int("port"), Format: v.text("format")}
 	if n.kind == mapNode && (!validHost(g.Host) || g.Port == 0) {
 		c.f.errorf(n.at, sectionGraphite, "a receiver of metrics needs host and port, such as Host: 127.0.0.1 and Port: 3333")
 	}

@@ -20,7 +20,8 @@ import (
 // no answer, such as "timeout". Exceptions with errtype 2 are motan-go's biz_error_count,
 // everything else but "ok" is its other_error_count.
 //
-// Settings: none.
+// Settings: none. With the switch metricsReqApp, which is off, attempts of programs here are counted once more under the
+// application that the call names (M_s), where that is another one.
 //
 // Metrics: motand_calls_total, motand_call_duration_seconds, motand_slow_calls_total (longer
 // than 200 ms). A service has at most 200 methods of its own there, the rest is counted as the
@@ -39,6 +40,7 @@ type Metrics struct {
 	home     *metrics.Service
 	group    string
 	cluster  bool
+	callers  *Switch // counts by the caller's own application too; nil where that is never done
 }
 
 var _ motan.Filter = (*Metrics)(nil)
@@ -67,7 +69,11 @@ func newMetrics(s Settings, cluster bool) (motan.Filter, error) {
 		Service:     s.Service,
 		Cluster:     cluster,
 	})
-	return &Metrics{registry: s.Metrics, home: home, group: s.Group, cluster: cluster}, nil
+	f := &Metrics{registry: s.Metrics, home: home, group: s.Group, cluster: cluster}
+	if s.Switches != nil && s.Role == ClientAgent {
+		f.callers = s.Switches.Register("metricsReqApp", false)
+	}
+	return f, nil
 }
 
 // Request lets the call go on.
@@ -85,7 +91,15 @@ func (f *Metrics) Reply(c *motan.Call) {
 		k.Group = c.Group
 		service = f.registry.Service(k)
 	}
-	service.Method(c.Request.Method()).Count(time.Duration(c.Now()-start), outcome(c))
+	took, end := time.Duration(c.Now()-start), outcome(c)
+	service.Method(c.Request.Method()).Count(took, end)
+	if f.callers != nil && f.callers.OnFor(c) {
+		k := service.Key()
+		if caller := c.Request.Source(); len(caller) > 0 && string(caller) != k.Application {
+			k.Application = string(caller)
+			f.registry.Service(k).Method(c.Request.Method()).Count(took, end)
+		}
+	}
 }
 
 func outcome(c *motan.Call) metrics.Outcome {

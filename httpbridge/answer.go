@@ -36,32 +36,24 @@ func appendError(dst []byte, code, typ int, message string) []byte {
 
 // refuse answers a request that could not be read. The connection is closed behind it.
 func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
-	c, _ := ctx.Conn().(*serverConn)
-	if c != nil && c.gate.refusal != nil { // it is counted already
-		c.linger.Store(true)
-		answerInvalid(ctx, c.gate.refusal.status, "%s", c.gate.refusal.message)
-		return
-	}
-	reason, status, message := ReasonOther, fasthttp.StatusBadRequest, ""
-	var timeout net.Error
+	s.Stats.Invalid.Add(1)
 	var small *fasthttp.ErrSmallBuffer
+	var timeout net.Error
 	switch {
 	case errors.As(err, &small):
-		reason, status, message = ReasonHeadSize, errHeadSize.status, errHeadSize.message
+		answerInvalid(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge,
+			"the request line and headers take more than %d bytes", headBytes)
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		reason, status = ReasonBodySize, fasthttp.StatusRequestEntityTooLarge
-		message = fmt.Sprintf("the body takes more than %d bytes", s.MaxBodySize)
-		if c != nil {
+		answerInvalid(ctx, fasthttp.StatusRequestEntityTooLarge, "the body takes more than %d bytes", s.MaxBodySize)
+		if c, ok := ctx.Conn().(*serverConn); ok {
 			c.linger.Store(true)
 		}
 	case errors.As(err, &timeout) && timeout.Timeout():
-		reason, status, message = ReasonSlow, fasthttp.StatusRequestTimeout, "the request did not arrive in time"
+		answerInvalid(ctx, fasthttp.StatusRequestTimeout, "the request did not arrive in time")
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		reason, message = ReasonCutOff, "the request is cut off"
+		answerInvalid(ctx, fasthttp.StatusBadRequest, "the request is cut off")
 	default:
 		text, _, _ := strings.Cut(err.Error(), ": buffer size=") // fasthttp's own, of no use to the client
-		message = "not an HTTP request: " + text
+		answerInvalid(ctx, fasthttp.StatusBadRequest, "not an HTTP request: %s", text)
 	}
-	s.Stats.invalid(reason)
-	answerInvalid(ctx, status, "%s", message)
 }

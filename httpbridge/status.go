@@ -20,7 +20,6 @@ var kindStatus = map[motan.Kind]int{
 	motan.KindRefused:     fasthttp.StatusTooManyRequests, // 503 if that is the error's code
 	motan.KindUnavailable: fasthttp.StatusServiceUnavailable,
 	motan.KindOversize:    fasthttp.StatusRequestEntityTooLarge,
-	motan.KindDropped:     fasthttp.StatusBadGateway, // never seen outside a cluster
 }
 
 // codeStatus is the HTTP status for the code of an exception that the framework of the other side made (errtype 0 and 1;

@@ -23,7 +23,6 @@ func TestErrorStatus(t *testing.T) {
 		{motan.KindRefused, 503, 503},
 		{motan.KindUnavailable, 503, 503},
 		{motan.KindOversize, 400, 413},
-		{motan.KindDropped, 400, 502},
 		{motan.Kind(200), 400, 502},
 	}
 	seen := map[motan.Kind]bool{}

@@ -138,10 +138,10 @@ func (c *Call) Retry() {
 }
 
 // Failed tells whether the call ended without a good answer: an error, or an exception that
-// is not the implementation's own (errtype 2). Such calls count against a node. An attempt that was dropped has not failed.
+// is not the implementation's own (errtype 2). Such calls count against a node.
 func (c *Call) Failed() bool {
 	if c.Err != nil {
-		return c.Err.Kind != KindDropped
+		return true
 	}
 	x, ok := c.Reply.Exception()
 	return ok && x.Type != TypeBiz

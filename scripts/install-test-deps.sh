@@ -18,6 +18,7 @@ php-fpm|ls /usr/sbin/php-fpm*|a FastCGI provider
 python3|command -v python3|a Python client and HTTP provider
 haproxy|command -v haproxy || test -x /usr/sbin/haproxy|a load balancer before and behind motand, the bench
 nginx|command -v nginx || test -x /usr/sbin/nginx|an HTTP provider, the bench
+prometheus|command -v prometheus|metrics scraped by a real Prometheus
 curl|command -v curl|a client in a shell
 EOF
 }

@@ -81,6 +81,9 @@ func TestStopLosesNoCall(t *testing.T) {
 			quiet := startStreams(t, "quiet", hosts.a.addr("motan"), 20)
 			busy := startStreams(t, "busy", hosts.a.addr("motan"), 20)
 			stopStreams(quiet)
+			if tt.failedOK { // what the agent that stays has not sent yet would fail rightly
+				await(t, "the quiet callers' calls to reach the provider", func() bool { return reached(quiet, w) })
+			}
 			tt.stopped(hosts).Stop()
 			stopStreams(busy)
 			checkStopped(t, w, settle(quiet), settle(busy), tt.failedOK)

@@ -195,6 +195,23 @@ func startStreams(t testing.TB, name, addr string, n int) []*stream {
 	return streams
 }
 
+// reached tells whether w has seen every call of streams that send nothing further.
+func reached(streams []*stream, w *witness) bool {
+	seen := w.sightings()
+	for _, s := range streams {
+		s.mu.Lock()
+		all := s.stopped
+		for id := range s.waiting {
+			all = all && seen[s.call(id)] > 0
+		}
+		s.mu.Unlock()
+		if !all {
+			return false
+		}
+	}
+	return true
+}
+
 func stopStreams(streams []*stream) {
 	for _, s := range streams {
 		close(s.stop)
