@@ -55,6 +55,7 @@ func (c *checker) check() {
 	c.readHTTPClients(basicRefers)
 	c.readLocations()
 	c.readHTTPServices()
+	c.readTraffic()
 	c.readMetrics()
 	c.readSwitchers()
 	c.readEnvironment(top)
@@ -183,7 +184,7 @@ func (k Known) withDefaults() Known {
 			"switcher", "acl", "loadShed", "timeout", "degrade", "concurrency", "header", "faultInjection", "mock"),
 		HAStrategies:   or(k.HAStrategies, "failover", "backupRequest"),
 		LoadBalances:   or(k.LoadBalances, "random", "roundrobin", "wrr", "consistentHashKey", "leastActive", "p2c"),
-		HealthChecks:   or(k.HealthChecks, "tcp", "http", "motan", "fastcgi"),
+		HealthChecks:   or(k.HealthChecks, "tcp", "http", "motan"),
 		Serializations: or(k.Serializations, "simple", "breeze", "hessian2", "protobuf", "grpc-pb", "grpc-pb-json", "fastjson"),
 	}
 }

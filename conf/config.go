@@ -12,6 +12,7 @@ type Config struct {
 	HTTPClients   []*HTTPClient
 	HTTPLocations []Domain      // section http-locations
 	HTTPServices  []HTTPService // section http-service
+	Traffic       []Traffic     // section motan-traffic
 	Metrics       Metrics
 	Switchers     []Switcher        // sections switchers and switcher; of two with one name that of switchers
 	DirectRPC     []DirectRPC       // MESH_DIRECT_RPC

@@ -41,7 +41,7 @@ func parseDocument(f *findings, file string, data []byte) *node {
 	if doc == nil || len(doc.Content) == 0 {
 		return nil
 	}
-	r := &reader{f: f, file: file, sizes: map[*yaml.Node]size{}, open: map[*yaml.Node]bool{}, made: map[*yaml.Node]*node{}}
+	r := newReader(f, file)
 	if !r.bounded(doc.Content[0]) {
 		return nil
 	}

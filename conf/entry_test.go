@@ -60,7 +60,7 @@ func TestServiceDefaults(t *testing.T) {
 	check(t, "connectRetryInterval", s.ConnectRetryInterval, 5*time.Second)
 	check(t, "errorCountThreshold", s.ErrorCountThreshold, 0)
 	check(t, "HTTP", s.HTTP, conf.HTTP{ProxySchema: "http", RequestMethod: "GET", IdleConnectionTimeout: 5 * time.Second, MaxConnections: 1024, EnableRewrite: true})
-	check(t, "CGI", s.CGI, conf.CGI{Address: "127.0.0.1:9000", RequestMethod: "GET", Keep: 4})
+	check(t, "CGI", s.CGI, conf.CGI{Host: "127.0.0.1", Port: 9000, RequestMethod: "GET"})
 }
 
 func TestInheritance(t *testing.T) {
@@ -262,7 +262,7 @@ func TestExportAndProxy(t *testing.T) {
 		{"export: ':1', proxy: 'motan:2'", motan2(1), conf.ProtocolPort{Protocol: "motan", Port: 2}, "motan"},
 		{"export: 'motan: 1', proxy: ' motan2 : 2 '", conf.ProtocolPort{Protocol: "motan", Port: 1}, motan2(2), "motan2"},
 		{"proxy: motan2, proxy.host: 'unix:///a'", motan2(9982), conf.ProtocolPort{Protocol: "motan2"}, "motan2"},
-		{"provider: cgi, CGI_DOCUMENT_ROOT: /w, export: 'cgi:1'", conf.ProtocolPort{Protocol: "cgi", Port: 1}, conf.ProtocolPort{}, "cgi"},
+		{"provider: cgi, export: 'cgi:1'", conf.ProtocolPort{Protocol: "cgi", Port: 1}, conf.ProtocolPort{}, "cgi"},
 	} {
 		t.Run(test.keys, func(t *testing.T) {
 			s := load(t, "motan-service:\n  a: {path: p, "+test.keys+"}\n", conf.Options{}).Services[0]

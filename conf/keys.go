@@ -52,6 +52,7 @@ const (
 	sectionHTTPService  = "http-service"
 	sectionMetrics      = "metrics"
 	sectionGraphite     = "metrics.graphite"
+	sectionTraffic      = "motan-traffic"
 	sectionSwitcher     = "switcher"
 	sectionSwitchers    = "switchers"
 	sectionDynamic      = "dynamic-param"
@@ -70,7 +71,7 @@ type keyTable struct {
 }
 
 var table = sync.OnceValue(func() keyTable {
-	all := slices.Concat(topKeys(), agentKeys(), registryKeys(), zookeeperKeys(), entryKeys(), callKeys(), serveKeys(), filterKeys(), otherKeys())
+	all := slices.Concat(topKeys(), agentKeys(), registryKeys(), zookeeperKeys(), entryKeys(), callKeys(), serveKeys(), filterKeys(), trafficKeys(), otherKeys())
 	slices.SortStableFunc(all, func(a, b Key) int {
 		if c := strings.Compare(a.Sections[0], b.Sections[0]); c != 0 {
 			return c

@@ -15,6 +15,7 @@ func topKeys() []Key {
 		{Name: sectionHTTPClient, Sections: top, Type: Mapping, Since: motanGo, Description: "domains whose HTTP requests become calls, by id"},
 		{Name: sectionLocations, Sections: top, Type: Mapping, Since: motanGo, Description: "lists of location rules by domain"},
 		{Name: sectionHTTPService, Sections: top, Type: Mapping, Since: motanGo, Description: "URLs of methods by id of the service and name of the method"},
+		{Name: sectionTraffic, Sections: top, Type: Mapping, Since: motand, Description: "rules that send calls to other groups or nodes: lists by id of the refer"},
 		{Name: sectionMetrics, Sections: top, Type: Mapping, Since: motanGo, Description: "where metrics are sent"},
 		{Name: sectionSwitcher, Sections: top, Type: Mapping, Since: motanGo, Description: "switches by name: true, false, 30%, or one of them for some applications, as in 30% for shop-web,shop-app"},
 		{Name: sectionSwitchers, Sections: top, Type: Mapping, Since: motanGo, Description: "the same; wins over switcher"},

@@ -34,6 +34,6 @@ type Known struct {
 	Filters        []string // motan-go's nine and those of package filters; others are warned of
 	HAStrategies   []string // failover, backupRequest
 	LoadBalances   []string // random, roundrobin, wrr, consistentHashKey, leastActive, p2c
-	HealthChecks   []string // tcp, http, motan, fastcgi
+	HealthChecks   []string // tcp, http, motan
 	Serializations []string // simple, breeze, hessian2, protobuf, grpc-pb, grpc-pb-json, fastjson
 }

@@ -19,6 +19,10 @@ type reader struct {
 // size is that of a tree with aliases counted as what they stand for.
 type size struct{ nodes, height int }
 
+func newReader(f *findings, file string) *reader {
+	return &reader{f: f, file: file, sizes: map[*yaml.Node]size{}, open: map[*yaml.Node]bool{}, made: map[*yaml.Node]*node{}}
+}
+
 func (r *reader) at(n *yaml.Node) Position {
 	return Position{File: r.file, Line: n.Line, Column: n.Column}
 }

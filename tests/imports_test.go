@@ -19,28 +19,27 @@ const module = "github.com/motand/motand"
 // relative to the module, and "x/*" stands for each folder directly below x. The longest matching key
 // rules. Every package has a row: a new one needs a decision.
 var mayImport = map[string][]string{
-	"motan":                      {},
-	"motan/simple":               {},
-	"motan/breeze":               {},
-	"motan/hessian":              {},
-	"motan/motan1":               {"motan", "motan/hessian"},
-	"motan/motantest":            {"motan"},
-	"registry":                   {},
-	"registry/*":                 {"registry"},
-	"registry/zookeeper/zktest":  {"registry", "registry/zookeeper"},
-	"registry/etcd/etcdtest":     {},
-	"registry/registrytest":      {"registry"},
-	"httpbridge/fastcgi/fpmtest": {},
-	"agent/metrics":              {},
-	"agent/cluster":              {"motan", "registry", "agent/cluster/command"},
-	"agent/cluster/command":      {},
-	"filters":                    {"motan", "motan/simple", "agent/metrics"},
-	"httpbridge":                 {"motan", "motan/simple", "motan/breeze", "motan/hessian", "httpbridge/fastcgi"},
-	"httpbridge/fastcgi":         {},
-	"conf":                       {},
+	"motan":                     {},
+	"motan/simple":              {},
+	"motan/breeze":              {},
+	"motan/hessian":             {},
+	"motan/motan1":              {"motan", "motan/hessian"},
+	"motan/motantest":           {"motan"},
+	"registry":                  {},
+	"registry/*":                {"registry"},
+	"registry/zookeeper/zktest": {"registry", "registry/zookeeper"},
+	"registry/etcd/etcdtest":    {},
+	"registry/registrytest":     {"registry"},
+	"agent/metrics":             {},
+	"agent/cluster":             {"motan", "registry", "agent/cluster/command"},
+	"agent/cluster/command":     {},
+	"agent/traffic":             {"motan", "motan/simple", "conf"},
+	"filters":                   {"motan", "motan/simple", "agent/metrics"},
+	"httpbridge":                {"motan", "motan/simple", "motan/breeze", "motan/hessian"},
+	"conf":                      {},
 	"agent": {
 		"motan", "motan/simple", "motan/breeze", "motan/hessian", "motan/motan1", "registry", "registry/*",
-		"agent/cluster", "agent/cluster/command", "agent/metrics", "filters", "httpbridge", "httpbridge/fastcgi", "conf",
+		"agent/cluster", "agent/cluster/command", "agent/traffic", "agent/metrics", "filters", "httpbridge", "conf",
 	},
 	"agent/cmd/motand": {"agent", "conf"},
 	"tests":            {"*", "*/*", "*/*/*"},
@@ -48,7 +47,7 @@ var mayImport = map[string][]string{
 
 // forTests are harnesses: the tests of any package may import them, and nothing else may, except the
 // folder "tests" and the harnesses themselves.
-var forTests = []string{"motan/motantest", "registry/zookeeper/zktest", "registry/etcd/etcdtest", "registry/registrytest", "httpbridge/fastcgi/fpmtest"}
+var forTests = []string{"motan/motantest", "registry/zookeeper/zktest", "registry/etcd/etcdtest", "registry/registrytest"}
 
 // goPackage is the part of go list's answer that is looked at.
 type goPackage struct {
