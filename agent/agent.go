@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -92,6 +93,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 		states: new(filters.States), switches: new(filters.Switches), route: a.routeTo,
 		local: new(registry.Local), localIP: ip, log: a.log,
 	}
+	a.compiler.rulebook.file, a.compiler.rulebook.log = filepath.Join(c.Agent.RuntimeDir, "traffic.json"), a.log
 	s, err := a.compiler.compile(c, nil)
 	if err != nil {
 		return &ConfigError{placed{err}}
@@ -169,6 +171,7 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 	}
 	a.serving.Go(func() { t.run(looking) })          // ends with looking
 	a.serving.Go(func() { a.reporter.run(looking) }) // likewise
+	a.serving.Go(func() { a.raiseShares(looking) })  // likewise
 	var failure error
 	select {
 	case <-ctx.Done():
@@ -190,6 +193,7 @@ func (a *Agent) begin(ctx context.Context) error {
 	if err := a.snapshot.Load().start(ctx); err != nil {
 		return err
 	}
+	a.compiler.steer(a.snapshot.Load())
 	a.serve("management", a.listeners.management, a.management.serve)
 	for port, l := range a.listeners.exports {
 		a.serve("export "+strconv.Itoa(port), l, a.exportIn.Serve)

@@ -38,6 +38,7 @@ func (a *Agent) change(c *conf.Config) error {
 		err = next.start(a.life)
 	}
 	if err != nil {
+		a.compiler.steer(old) // away with the branches that next has begun
 		next.close()
 		a.listeners.keep(old.ports)
 		return err
@@ -70,6 +71,7 @@ func (a *Agent) swap(next *snapshot) {
 		}
 	}
 	a.snapshot.Store(next)
+	a.compiler.steer(next)
 	a.routes.Store(next.routes)
 	a.showOut()
 	if len(a.leaving) > 0 || len(next.ports) != len(old.ports) {

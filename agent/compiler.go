@@ -30,6 +30,7 @@ type compiler struct {
 	accessLog  *filters.AccessLogger                     // nil when switched off
 	states     *filters.States                           // of filters; nil for snapshots that are not used
 	switches   *filters.Switches                         // likewise
+	rulebook   rulebook                                  // of motan-traffic
 	route      func(service, group string) motan.Handler // see filters.Settings; may be nil
 	local      *registry.Local
 	localIP    string
@@ -99,6 +100,7 @@ func (k *compiler) compile(c *conf.Config, old *snapshot) (*snapshot, error) {
 			errs = append(errs, err)
 		}
 	}
+	s.rules = k.rulebook.compile(s)
 	errs = append(errs, k.readSwitches(s, old))
 	if err := errors.Join(errs...); err != nil {
 		s.close()
@@ -195,15 +197,17 @@ func sameHolds(s, old *snapshot, ids []string) bool {
 }
 
 func (k *compiler) newRoute(r *conf.Refer, source registry.Registry) (*route, error) {
-	balance, ok := cluster.NewBalance(r.LoadBalance, cluster.HashSettings{Parts: r.HashParts, Load: r.HashLoad, Replicas: r.HashReplicas})
-	if !ok { // a program of one's own may know further names
+	balance := newBalance(r)
+	if balance == nil { // a program of one's own may know further names
 		return nil, fmt.Errorf("%s: refer %s: loadbalance %q is not one of %s", r.At("loadbalance"), r.ID, r.LoadBalance, strings.Join(cluster.Balances(), ", "))
 	}
+	x := &route{refer: r, source: source, first: make(chan struct{})}
+	x.crossing.route = x
 	outer, inner, err := k.chains(&r.Entry, filters.ClientAgent)
 	if err != nil {
 		return nil, err
 	}
-	x := &route{refer: r, source: source, first: make(chan struct{}), filters: configured(&r.Entry, filters.ClientAgent, outer, inner)}
+	x.filters = configured(&r.Entry, filters.ClientAgent, outer, inner)
 	x.steering = steering{route: x, localIP: k.localIP, known: func() {
 		x.heard.Store(true)
 		close(x.first)
@@ -216,8 +220,14 @@ func (k *compiler) newRoute(r *conf.Refer, source registry.Registry) (*route, er
 		Connections: r.ClientConnections, MaxContentLength: r.MaxContentLength, ConnectTimeout: r.ConnectTimeout,
 		GzipOver: r.MingzSize, Pool: k.pool, Attempts: inner,
 	})
-	x.handler = motan.NewChain(x.cluster, outer...)
+	x.handler = motan.NewChain(&x.crossing, outer...)
 	return x, nil
+}
+
+// newBalance returns a balance of the kind that r names, nil where there is none. Each cluster has its own.
+func newBalance(r *conf.Refer) cluster.Balance {
+	b, _ := cluster.NewBalance(r.LoadBalance, cluster.HashSettings{Parts: r.HashParts, Load: r.HashLoad, Replicas: r.HashReplicas})
+	return b
 }
 
 // lastCalls is how long a part may still get calls after nothing leads to it any more: a call
@@ -225,12 +235,22 @@ func (k *compiler) newRoute(r *conf.Refer, source registry.Registry) (*route, er
 const lastCalls = 30 * time.Second
 
 func (k *compiler) retireRoute(x *route) {
-	if x.cancel == nil { // no call has ever seen it
+	free := func() {
+		x.crossing.close()
 		x.cluster.Close()
+	}
+	if x.cancel == nil { // no call has ever seen it
+		free()
 		return
 	}
 	x.cancel()
-	k.attic.put(k.linger, x.cluster.Close)
+	k.attic.put(k.linger, free)
+}
+
+// retireBranch ends the watch of a branch that no rule leads to any more.
+func (k *compiler) retireBranch(b *branch) {
+	b.cancel()
+	k.attic.put(k.linger, b.cluster.Close)
 }
 
 // service puts the export of x into s, likewise.

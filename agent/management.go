@@ -42,6 +42,9 @@ func newManagement(a *Agent) *management {
 	mux.HandleFunc("GET /api/v1/switches", m.switches)
 	mux.HandleFunc("GET /api/v1/filters", m.listFilters)
 	mux.HandleFunc("PUT /api/v1/filters", m.change(m.adjustFilters))
+	mux.HandleFunc("GET /api/v1/traffic", m.listTraffic)
+	mux.HandleFunc("PUT /api/v1/traffic", m.change(m.putTraffic))
+	mux.HandleFunc("POST /api/v1/traffic/ramp", m.change(m.moveRamp))
 	mux.HandleFunc("/registry/status", m.registryStatus)
 	m.meshRoutes(mux)
 	mux.HandleFunc("/reload/clusters", m.change(m.reloadClusters))
@@ -64,7 +67,7 @@ func newManagement(a *Agent) *management {
 	})
 	mux.HandleFunc("GET /api/v1/registries", m.registries)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusNotFound, problem{"nothing is served at this address; there are /api/v1/services, /api/v1/registries, /api/v1/filters, /api/v1/switches, /api/v1/local/nodes and, with POST, /api/v1/reload"})
+		answer(w, http.StatusNotFound, problem{"nothing is served at this address; there are /api/v1/services, /api/v1/registries, /api/v1/filters, /api/v1/switches, /api/v1/traffic, /api/v1/local/nodes and, with POST, /api/v1/reload"})
 	})
 	m.server = &http.Server{
 		Handler:           mux,

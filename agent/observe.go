@@ -14,11 +14,13 @@ import (
 func (a *Agent) observe() {
 	figures := append(a.listenerFigures(), a.upstreamFigures()...)
 	figures = append(figures, a.registryFigures()...)
+	figures = append(figures, a.httpFigures()...)
 	figures = append(figures, a.compiler.states.Figures()...)
 	figures = append(figures, a.survivalFigures()...)
 	figures = append(figures, a.serviceFigures()...)
 	figures = append(figures, a.reloads.figures()...)
 	figures = append(figures, a.reporter.figures()...)
+	figures = append(figures, a.trafficFigures()...)
 	for _, f := range figures {
 		if err := a.compiler.metrics.Add(f); err != nil {
 			a.log.Error("agent: a figure is missing from the metrics", "err", err)

@@ -25,7 +25,8 @@ type route struct {
 	source   registry.Registry // of the nodes
 	steering steering          // of the nodes to the cluster
 	cluster  *cluster.Cluster
-	handler  motan.Handler  // the filters around the call, then cluster
+	crossing crossing       // to the cluster or elsewhere
+	handler  motan.Handler  // the filters around the call, then crossing
 	filters  []placedFilter // those of them that the configuration names
 	heard    atomic.Bool    // something is known about the nodes
 	first    chan struct{}  // closed with the first list of nodes
@@ -38,6 +39,7 @@ func (r *route) watch(ctx context.Context) error {
 		return nil
 	}
 	ctx, r.cancel = context.WithCancel(ctx)
+	r.crossing.start(ctx)
 	if err := r.steering.start(ctx); err != nil {
 		return fmt.Errorf("%s: refer %s: %w", r.refer.Position, r.refer.ID, err)
 	}

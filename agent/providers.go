@@ -80,36 +80,7 @@ func (p *motanProvider) Return(c *motan.Call, _ int) bool {
 	return true
 }
 
-// newMockProvider makes motan-go's mockProvider, which answers "ok" whatever it is asked.
-func newMockProvider(*conf.Service, ProviderEnv) (motan.Handler, func(), error) {
-	return motan.HandlerFunc(func(c *motan.Call) { demoAnswer(c, "ok") }), nil, nil
-}
-
 func newHTTPProvider(s *conf.Service, e ProviderEnv) (motan.Handler, func(), error) {
-	return newBridge(httpSettings(s, e))
-}
-
-// newCGIProvider makes a provider of scripts behind FastCGI.
-func newCGIProvider(s *conf.Service, e ProviderEnv) (motan.Handler, func(), error) {
-	settings := httpSettings(s, e)
-	settings.ProxyAddress, settings.HTTPRequestMethod = "", s.CGI.RequestMethod
-	settings.CGI = &httpbridge.CGISettings{
-		Address: s.CGI.Address, ScriptFilename: s.CGI.ScriptFilename, DocumentRoot: s.CGI.DocumentRoot,
-		KeepConnections: s.CGI.Keep, Log: e.Log.With("service", s.Path, "group", s.Group),
-	}
-	return newBridge(settings)
-}
-
-func newBridge(settings httpbridge.ProviderSettings) (motan.Handler, func(), error) {
-	p, err := httpbridge.NewProvider(settings)
-	if err != nil {
-		return nil, nil, err
-	}
-	return p, p.Close, nil
-}
-
-// httpSettings are what the configuration says of a provider that speaks HTTP.
-func httpSettings(s *conf.Service, e ProviderEnv) httpbridge.ProviderSettings {
 	h := s.HTTP
 	settings := httpbridge.ProviderSettings{
 		Domain:                h.Domain,
@@ -141,7 +112,11 @@ func httpSettings(s *conf.Service, e ProviderEnv) httpbridge.ProviderSettings {
 			settings.Methods[m.Name] = httpbridge.MethodSettings{URLFormat: m.URLFormat, HTTPRequestMethod: m.RequestMethod}
 		}
 	}
-	return settings
+	p, err := httpbridge.NewProvider(settings)
+	if err != nil {
+		return nil, nil, err
+	}
+	return p, p.Close, nil
 }
 
 // methods turns what the configuration says of single methods into the cluster's terms.

@@ -129,6 +129,11 @@ func awaitLists(ctx context.Context, old, next *snapshot) {
 			return
 		}
 	}
+	for x := range next.rules { // so that new rules find their nodes
+		if !x.crossing.await(ctx) {
+			return
+		}
+	}
 }
 
 // await waits until something is known about the nodes. It tells whether that came before ctx's end.

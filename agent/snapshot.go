@@ -2,7 +2,9 @@ package agent
 
 import (
 	"context"
+	"fmt"
 
+	"github.com/motand/motand/agent/traffic"
 	"github.com/motand/motand/conf"
 	"github.com/motand/motand/filters"
 	"github.com/motand/motand/registry"
@@ -22,6 +24,7 @@ type snapshot struct {
 	commands   *commands                      // of all snapshots
 	switches   map[string]filters.SwitchValue // as configured
 	filters    []placedFilter                 // that stand in the chains
+	rules      map[*route]*traffic.Rules      // of the refers that have some in motan-traffic
 
 	holds     map[string]*item[registry.Registry] // by id
 	byRefer   map[*conf.Refer]*item[*route]
@@ -40,7 +43,30 @@ func (s *snapshot) start(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := s.open(); err != nil {
+		return err
+	}
 	return s.commands.use(ctx, s)
+}
+
+// open begins to watch the nodes that rules lead to.
+func (s *snapshot) open() error {
+	for x, rules := range s.rules {
+		if _, err := x.crossing.prepare(rules); err != nil {
+			return fmt.Errorf("%s: refer %s: its rules in motan-traffic: %w", x.refer.Position, x.refer.ID, err)
+		}
+	}
+	return nil
+}
+
+// steer puts the rules into use, and ends what only others lead to.
+func (k *compiler) steer(s *snapshot) {
+	for _, x := range s.all {
+		if err := x.crossing.take(s.rules[x], k.retireBranch); err != nil {
+			k.log.Error("agent: rules cannot be followed, calls take the refer's own nodes", "refer", x.refer.ID, "err", err)
+		}
+	}
+	k.rulebook.use(s)
 }
 
 // pending is how many refers have heard nothing of their nodes yet, neither from a registry

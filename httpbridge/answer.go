@@ -36,24 +36,32 @@ func appendError(dst []byte, code, typ int, message string) []byte {
 
 // refuse answers a request that could not be read. The connection is closed behind it.
 func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
-	s.Stats.Invalid.Add(1)
-	var small *fasthttp.ErrSmallBuffer
+	c, _ := ctx.Conn().(*serverConn)
+	if c != nil && c.gate.refusal != nil { // it is counted already
+		c.linger.Store(true)
+		answerInvalid(ctx, c.gate.refusal.status, "%s", c.gate.refusal.message)
+		return
+	}
+	reason, status, message := ReasonOther, fasthttp.StatusBadRequest, ""
 	var timeout net.Error
+	var small *fasthttp.ErrSmallBuffer
 	switch {
 	case errors.As(err, &small):
-		answerInvalid(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge,
-			"the request line and headers take more than %d bytes", headBytes)
+		reason, status, message = ReasonHeadSize, errHeadSize.status, errHeadSize.message
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		answerInvalid(ctx, fasthttp.StatusRequestEntityTooLarge, "the body takes more than %d bytes", s.MaxBodySize)
-		if c, ok := ctx.Conn().(*serverConn); ok {
+		reason, status = ReasonBodySize, fasthttp.StatusRequestEntityTooLarge
+		message = fmt.Sprintf("the body takes more than %d bytes", s.MaxBodySize)
+		if c != nil {
 			c.linger.Store(true)
 		}
 	case errors.As(err, &timeout) && timeout.Timeout():
-		answerInvalid(ctx, fasthttp.StatusRequestTimeout, "the request did not arrive in time")
+		reason, status, message = ReasonSlow, fasthttp.StatusRequestTimeout, "the request did not arrive in time"
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		answerInvalid(ctx, fasthttp.StatusBadRequest, "the request is cut off")
+		reason, message = ReasonCutOff, "the request is cut off"
 	default:
 		text, _, _ := strings.Cut(err.Error(), ": buffer size=") // fasthttp's own, of no use to the client
-		answerInvalid(ctx, fasthttp.StatusBadRequest, "not an HTTP request: %s", text)
+		message = "not an HTTP request: " + text
 	}
+	s.Stats.invalid(reason)
+	answerInvalid(ctx, status, "%s", message)
 }

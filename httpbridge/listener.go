@@ -26,9 +26,31 @@ type listener struct {
 // serverConn is a client's connection.
 type serverConn struct {
 	patientConn
+	server *Server
+	gate   gate
 	active atomic.Bool // a request has begun and its answer is not written yet
 	linger atomic.Bool // the client is still sending what will not be read
 	limit  int64       // bytes that are swallowed of it
+}
+
+// Read reads what the gate lets pass.
+func (c *serverConn) Read(b []byte) (int, error) {
+	if c.gate.refusal != nil {
+		return 0, c.gate.refusal
+	}
+	n, err := c.patientConn.Read(b)
+	if n == 0 {
+		return n, err
+	}
+	passed := c.gate.pass(b[:n])
+	if c.gate.refusal == nil {
+		return n, err
+	}
+	c.server.Stats.invalid(c.gate.refusal.reason)
+	if passed == 0 {
+		return 0, c.gate.refusal
+	}
+	return passed, nil
 }
 
 // lingerTime is how long a client may go on sending when it has been refused.
@@ -61,7 +83,7 @@ func (l *listener) Accept() (net.Conn, error) {
 				l.server.turnAway(conn)
 				continue
 			}
-			return &serverConn{patientConn: newPatientConn(conn), limit: int64(l.server.MaxBodySize)}, nil
+			return &serverConn{patientConn: newPatientConn(conn), server: l.server, limit: int64(l.server.MaxBodySize)}, nil
 		case errors.Is(err, syscall.ECONNABORTED):
 			continue
 		case !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE):

@@ -119,7 +119,7 @@ func TestRPCRefused(t *testing.T) {
 		{"head over the limit", post(path, `[]`, "X: "+strings.Repeat("x", headBytes)), 431, "16384"},
 		{"unknown path", post("/other", `[]`), 404, "/proxy_to_rpc"},
 		{"not HTTP", "\x16\x03\x01\x02\x00\r\n\r\n", 400, ""},
-		{"no host", "POST " + path + " HTTP/1.1\r\n\r\n", 400, "host header"},
+		{"no host", "POST " + path + " HTTP/1.1\r\n\r\n", 400, "no Host"},
 		{"two lengths", post(path, `[]`, "Content-Length: 3"), 400, ""},
 		{"a negative length", "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400, ""},
 		{"broken chunk", "POST " + path + " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, ""},

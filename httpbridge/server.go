@@ -69,13 +69,16 @@ type Server struct {
 
 // ServerStats are the counters of a Server. They may be read at any time.
 type ServerStats struct {
-	Requests atomic.Int64 // requests that could be read whole
-	Invalid  atomic.Int64 // requests that could not: malformed, too large, too slow
-	Refused  atomic.Int64 // connections over MaxConnections
-	Calls    atomic.Int64 // calls made of requests
-	InFlight atomic.Int64 // calls that have not ended
-	Lost     atomic.Int64 // calls that did not end within DefaultTimeout
+	Requests atomic.Int64          // requests that could be read whole
+	Invalid  [reasons]atomic.Int64 // requests that could not, by reason
+	Refused  atomic.Int64          // connections over MaxConnections
+	Calls    atomic.Int64          // calls made of requests
+	InFlight atomic.Int64          // calls that have not ended
+	Lost     atomic.Int64          // calls that did not end within DefaultTimeout
 }
+
+// invalid counts a request that is refused.
+func (s *ServerStats) invalid(reason Reason) { s.Invalid[reason].Add(1) }
 
 // ErrServerClosed is what Serve returns after Shutdown.
 var ErrServerClosed = errors.New("httpbridge: server is shut down")

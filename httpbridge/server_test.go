@@ -252,7 +252,7 @@ func TestFallback(t *testing.T) {
 	tests := []struct{ target, want string }{
 		{"/", "fallback /"},
 		{"/other", "fallback /other"},
-		{"http://a.b/rpc/s/m", "fallback http://a.b/rpc/s/m"},
+		{"http://localhost/rpc/s/m", "fallback http://localhost/rpc/s/m"},
 		{"/rpc/s/m", `"x"`},
 	}
 	for _, tt := range tests {
@@ -276,7 +276,7 @@ func TestLargeBodyReadsItsAnswer(t *testing.T) {
 	addr := serveTCP(t, s)
 	dial := func() (net.Conn, error) { return net.Dial("tcp", addr) }
 	checkError(t, ask(t, dial, post("/rpc/s/m", strings.Repeat("x", 3<<19))), 413, "1048576")
-	if got := s.Stats.Invalid.Load(); got != 1 {
+	if got := s.Stats.Invalid[ReasonBodySize].Load(); got != 1 {
 		t.Errorf("invalid: got %d, want 1", got)
 	}
 }

@@ -1,0 +1,28 @@
+package agent
+
+import (
+	"github.com/motand/motand/agent/metrics"
+	"github.com/motand/motand/httpbridge"
+)
+
+// httpFigures are those of the HTTP port; none where it is switched off.
+func (a *Agent) httpFigures() []metrics.Figure {
+	if a.httpIn == nil {
+		return nil
+	}
+	s := &a.httpIn.Stats
+	return []metrics.Figure{
+		counter("motand_http_requests_total", "HTTP requests read from programs on this host.", func() float64 { return float64(s.Requests.Load()) }),
+		counter("motand_http_calls_total", "Calls made of HTTP requests.", func() float64 { return float64(s.Calls.Load()) }),
+		gauge("motand_http_calls_in_flight", "Calls made of HTTP requests that have not ended.", func() float64 { return float64(s.InFlight.Load()) }),
+		counter("motand_http_connections_refused_total", "HTTP connections beyond maxConnections.", func() float64 { return float64(s.Refused.Load()) }),
+		{
+			Name: "motand_http_refused_total", Help: "HTTP requests refused before they were looked at, by what was wrong with them.", Labels: []string{"reason"}, Counter: true,
+			Read: func(emit func(float64, ...string)) {
+				for _, reason := range httpbridge.Reasons() {
+					emit(float64(s.Invalid[reason].Load()), reason.String())
+				}
+			},
+		},
+	}
+}
