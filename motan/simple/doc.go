@@ -55,6 +55,8 @@
 // fitting content is an error. An application that needs an object of that shape wraps it: {"$object":{"$bytes":"x"}}.
 // The names inside the inner object have no meaning at its own level; those of objects deeper inside have theirs.
 //
+// Where the types of a method's parameters are known, AppendJSONArgsAs writes plain numbers as those types.
+//
 // On the way to JSON some things are lost: byte, int16 and int32 become plain integers, which come back as int64, and
 // float32 becomes the shortest decimal that names it, which comes back as float64, unless JSONWriter.Typed is set;
 // integer keys of a map become names in decimal and come back as strings; an empty 02 or 04 comes back as 14 or 15, and
