@@ -56,7 +56,11 @@ func (l *line) setStamp(t time.Time) {
 // columns adds the line in motan-go's form.
 func (l *line) columns(f *AccessLog, c *motan.Call, e *entry) {
 	b := append(l.buf, f.prefix...) // "name|role|"
-	b = append(appendID(b, c), '|')
+	if name := requestName(c); len(name) > 0 {
+		b = append(appendColumn(b, name), '|')
+	} else {
+		b = append(appendID(b, c), '|')
+	}
 	if e.service == f.service {
 		b = append(b, f.column...)
 	} else {
@@ -99,7 +103,12 @@ func (l *line) json(f *AccessLog, c *motan.Call, e *entry) {
 	b := append(l.buf, "\t{"...)
 	b = append(append(append(b, `"filterName": "`...), f.name...), '"')
 	b = append(append(append(b, `, "role": "`...), f.role...), '"')
-	b = appendID(append(b, `, "requestID": `...), c)
+	b = append(b, `, "requestID": `...)
+	if name := requestName(c); len(name) > 0 {
+		b = appendText(b, cut(name, maxName), &jsonPlain)
+	} else {
+		b = appendID(b, c)
+	}
 	b = appendText(append(b, `, "service": `...), cut(e.service, maxName), &jsonPlain)
 	b = appendText(append(b, `, "method": `...), cut(c.Request.Method(), maxName), &jsonPlain)
 	b = appendText(append(b, `, "desc": `...), cut(c.Request.MethodDesc(), maxName), &jsonPlain)
@@ -126,6 +135,10 @@ func (e *entry) code() int64 {
 	}
 	return 200
 }
+
+// requestName is the id that an HTTP caller has given to the call, or to all calls of one request of its own, where it is
+// no number and therefore not M_rid.
+func requestName(c *motan.Call) []byte { return c.Request.Get("X-Request-Id") }
 
 // appendID appends M_rid where it is a decimal number, else the frame's id as Java prints it.
 func appendID(dst []byte, c *motan.Call) []byte {

@@ -76,6 +76,21 @@ func TestAccessLogStructured(t *testing.T) {
 	}
 }
 
+// TestNamedRequest checks the id of a call whose caller has given it a text.
+func TestNamedRequest(t *testing.T) {
+	c := sample()
+	c.Request.Set("M_rid", "7")
+	c.Request.Set("X-Request-Id", `shop|"1"`)
+	if line := logged(t, "accessLog", ClientAgent, AccessLogOptions{}, c, sampleReply); !strings.Contains(line, `accessLog|client-agent|shop\x7c"1"|test|`) {
+		t.Errorf("got %s, want the name as its third column", line)
+	}
+	c = sample()
+	c.Request.Set("X-Request-Id", `shop-"1"`)
+	if line := logged(t, "accessLog", ClientAgent, AccessLogOptions{Structured: true}, c, sampleReply); !strings.Contains(line, `"requestID": "shop-\"1\"", "service"`) {
+		t.Errorf("got %s, want the name as its requestID", line)
+	}
+}
+
 func TestDecimal(t *testing.T) {
 	for text, want := range map[string]bool{
 		"0": true, "-1": true, "9223372036854775807": true, "18446744073709551615": true,

@@ -28,6 +28,7 @@ const (
 	keyException
 	keyApplication
 	keyUpstream
+	keyRequestName
 	knownKeys
 )
 
@@ -67,6 +68,8 @@ func knownKey[T string | []byte](name T) key {
 		return keyApplication
 	case "upstreamCode":
 		return keyUpstream
+	case "X-Request-Id":
+		return keyRequestName
 	}
 	return keyNone
 }
