@@ -120,6 +120,9 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 			MaxBodySize:    c.Agent.HTTPMaxBodyBytes,
 			MaxConnections: c.Agent.MaxConnections,
 			RequestID:      newRequestIDs(),
+			Catalog:        catalog{&a.routes},
+			Origins:        c.Agent.HTTPOrigins,
+			GzipSize:       c.Agent.HTTPGzipBytes,
 			Logger:         a.log,
 		}
 	}

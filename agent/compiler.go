@@ -106,6 +106,7 @@ func (k *compiler) compile(c *conf.Config, old *snapshot) (*snapshot, error) {
 		s.close()
 		return nil, err
 	}
+	s.routes.describe()
 	slices.Sort(s.ports)
 	s.ports = slices.Compact(s.ports)
 	return s, nil

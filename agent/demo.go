@@ -11,6 +11,7 @@ import (
 //
 //	echo(any...)      the arguments: one as it is, several as a list
 //	hello(string)     a greeting
+//	add(int, int)     the sum; as strict with types as Motan Java is, it takes no long
 //	slow(int ms)      answers after so many milliseconds, at most a minute
 //	fail(string)      a business exception with that text
 type demoProvider struct{}
@@ -41,6 +42,8 @@ func (demoProvider) Handle(c *motan.Call) {
 			name = "world"
 		}
 		demoAnswer(c, "hello "+name)
+	case "add":
+		demoAdd(c, args)
 	case "slow":
 		ms, _ := first(args).(int64)
 		wait := min(max(time.Duration(ms)*time.Millisecond, 0), time.Minute)
@@ -54,8 +57,21 @@ func (demoProvider) Handle(c *motan.Call) {
 		c.Reply.SetException(motan.Exception{Code: 30001, Type: motan.TypeBiz, Message: text})
 		c.End()
 	default:
-		c.Fail(motan.Errorf(motan.KindNotFound, motan.CodeInternal, "method %s is not of the demo provider, which has echo, hello, slow, fail", method))
+		c.Fail(motan.Errorf(motan.KindNotFound, motan.CodeInternal, "method %s is not of the demo provider, which has echo, hello, add, slow, fail", method))
 	}
+}
+
+func demoAdd(c *motan.Call, args []any) {
+	var sum int32
+	for _, arg := range args {
+		n, ok := arg.(int32)
+		if !ok {
+			c.Fail(motan.Errorf(motan.KindBadRequest, motan.CodeInternal, "deserialize fail. err: add takes int, not %T; over HTTP, name the types: MOTAN-md: int,int", arg))
+			return
+		}
+		sum += n
+	}
+	demoAnswer(c, sum)
 }
 
 func first(args []any) any {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/motand/motand/conf"
@@ -24,6 +25,9 @@ func greet(w io.Writer, c *conf.Config, a *Agent) error {
 		fmt.Fprintf(&b, "  %s -d '[\"world\"]' http://%s/rpc/%s/hello\n", curl, host, service.Path)
 		fmt.Fprintf(&b, "  %s -d '[{\"id\":9007199254740993,\"tags\":[\"a\",null]}]' http://%s/rpc/%s/echo\n", curl, host, service.Path)
 		fmt.Fprintf(&b, "  %s -d '[\"no luck\"]' http://%s/rpc/%s/fail\n", curl, host, service.Path)
+		if slices.ContainsFunc(c.Refers, func(r *conf.Refer) bool { return r.Path == service.Path && slices.Contains(r.HTTPGet, "add") }) {
+			fmt.Fprintf(&b, "  %s 'http://%s/rpc/%s/add?arg=1&arg=2'\n", curl, host, service.Path)
+		}
 		fmt.Fprintf(&b, "  # the way motan-go's agent has it\n")
 		fmt.Fprintf(&b, "  %s 'http://%s/proxy_to_rpc?service=%s&method=hello&group=%s&arg_type=string&arg=world'\n\n", curl, host, service.Path, service.Group)
 	}

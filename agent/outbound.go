@@ -8,6 +8,7 @@ import (
 
 	"github.com/motand/motand/agent/cluster"
 	"github.com/motand/motand/conf"
+	"github.com/motand/motand/httpbridge"
 	"github.com/motand/motand/motan"
 	"github.com/motand/motand/registry"
 )
@@ -16,7 +17,8 @@ import (
 // It is never changed once it is in use.
 type routes struct {
 	byService map[string][]*route
-	strict    bool // the group that a call names must be the refer's even when there is only one
+	described map[string]*httpbridge.Service // what HTTP in is told of each; see describe
+	strict    bool                           // the group that a call names must be the refer's even when there is only one
 }
 
 // route is one refer.

@@ -3,6 +3,7 @@ package conf
 import (
 	"cmp"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +33,8 @@ type Agent struct {
 	HTTPDefaultDomain    string
 	HTTPMaxRequestBytes  int // httpProxyMaxRequestBodySize, default 2147483647
 	HTTPMaxBodyBytes     int // httpMaxBodySize, default MaxContentLength
+	HTTPGzipBytes        int // httpGzipSize, default 32768; 0 is never
+	HTTPOrigins          []string
 
 	Application string   // default: the group, else default_agent_group
 	Group       string   // the same as Application
@@ -161,6 +164,14 @@ func (c *checker) agentListeners(a *Agent, v values) {
 	a.HTTPTimeout = v.duration("httpProxyTimeout")
 	a.HTTPDefaultDomain = v.text("httpProxyDefaultDomain")
 	a.HTTPMaxRequestBytes = v.int("httpProxyMaxRequestBodySize")
+	a.HTTPGzipBytes = v.int("httpGzipSize")
+	a.HTTPOrigins = v.list("httpAllowedOrigins")
+	for _, origin := range a.HTTPOrigins {
+		if u, err := url.Parse(origin); err != nil || u.Scheme+"://"+u.Host != origin || u.Host == "" {
+			c.f.errorf(v.set["httpAllowedOrigins"].at, sectionAgent+".httpAllowedOrigins",
+				"httpAllowedOrigins takes origins as browsers send them, scheme and host without a path, such as https://shop.example.com; got %s", quote(origin))
+		}
+	}
 }
 
 func (c *checker) agentFiles(a *Agent, v values) {

@@ -272,3 +272,36 @@ func TestExportAndProxy(t *testing.T) {
 		})
 	}
 }
+
+func TestDescribedMethods(t *testing.T) {
+	cfg := load(t, `
+motan-refer:
+  a:
+    path: p
+    description: of the service
+    httpGet: get, list
+    "get(long).description": one of them
+    "get(long).example": '[42]'
+    "add(java.lang.String,int).example": '["x",1]'
+    "add(java.lang.String,int).requestTimeout": 50
+    "list(void).requestTimeout": 50
+`, conf.Options{})
+	r := cfg.Refers[0]
+	check(t, "description", r.Description, "of the service")
+	check(t, "httpGet", r.HTTPGet, []string{"get", "list"})
+	check(t, "methods", r.Described, []conf.DescribedMethod{
+		{Name: "add", Types: "java.lang.String,int", Example: `["x",1]`},
+		{Name: "get", Types: "long", Description: "one of them", Example: "[42]"},
+	})
+}
+
+func TestBrokenHTTPKeys(t *testing.T) {
+	runBroken(t, []broken{
+		{"an example that is no array", "motan-refer:\n  a:\n    path: p\n    'm(int).example': '5'\n", "4:23", "JSON array in quotes"},
+		{"an example that is no JSON", "motan-refer:\n  a:\n    path: p\n    'm(int).example': '[5'\n", "4:23", "JSON array in quotes"},
+		{"an example that is a list", "motan-refer:\n  a:\n    path: p\n    'm(int).example': [5]\n", "4:23", "got a list"},
+		{"an example of no method", "motan-refer:\n  a:\n    path: p\n    example: '[5]'\n", "4:14", "write it as name(types).example"},
+		{"an origin with a path", "motan-agent:\n  httpAllowedOrigins: https://a.example/\n", "2:23", "without a path"},
+		{"every origin", "motan-agent:\n  httpAllowedOrigins: '*'\n", "2:23", "such as https://shop.example.com"},
+	})
+}

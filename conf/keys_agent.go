@@ -97,6 +97,8 @@ func ourAgentKeys() []Key {
 		{Name: "watchConfig", Type: Bool, Default: "false", Since: motand, Description: "read the configuration again when its file or folder has changed, as at SIGHUP"},
 		{Name: "strictGroup", Type: Bool, Default: "false", Since: motand, Description: "refuse a call that names another group than the only refer of its service"},
 		{Name: "accessLog", Type: String, Since: motand, Description: "a file, stdout or off; default beside the log"},
+		{Name: "httpAllowedOrigins", Type: List, Since: motand, Description: "origins such as https://shop.example.com whose web pages may call /rpc; none unless written"},
+		{Name: "httpGzipSize", Type: Int, Unit: "bytes", Default: "32768", Since: motand, Description: "answers of so many bytes on /rpc are compressed for clients that take it; 0 is never"},
 		{Name: "httpMaxBodySize", Type: Int, Unit: "bytes", Min: 1, Since: motand, Description: "limit of the body of an HTTP request that becomes a call; default maxContentLength"},
 	}
 }

@@ -63,6 +63,9 @@ func callKeys() []Key {
 		{Name: "backupRequestDelayRatio", Type: Int, Unit: "%", Default: "90", Min: 1, Max: 100, Method: true, Description: "percentile of the answer times after which a second attempt is made"},
 		{Name: "backupRequestMaxRetryRatio", Type: Int, Unit: "%", Default: "15", Min: 1, Max: 100, Method: true, Description: "second attempts per 100 calls, at most"},
 		{Name: "backupRequestInitDelayTime", Type: Int, Unit: "ms", Default: "0", Method: true, Description: "wait while no percentile is known; 0 is no second attempt"},
+		{Name: "description", Type: String, Method: true, Since: motand, Description: "what the page GET /rpc/{service} of HTTP in says; for a method as name(types).description, whose types are then those of HTTP callers' arguments"},
+		{Name: "example", Type: String, Method: true, Since: motand, Description: "of a method, as name(types).example: arguments as a JSON array for that page"},
+		{Name: "httpGet", Type: List, Sections: []string{sectionRefer, sectionBasicRefer}, Since: motand, Description: "methods that GET /rpc/{service}/{method}?... may call, * for all; only those that change nothing, as links can call them"},
 		{Name: "preload", Type: List, Sections: []string{sectionHTTPClient}, Description: "services whose nodes are watched from the start"},
 	}
 	return inSections(keys, callSections...)

@@ -15,6 +15,10 @@ type Refer struct {
 	WeightRefresh time.Duration
 	Backup        BackupRequest
 
+	Description string            // what the page of HTTP in says of the service
+	HTTPGet     []string          // methods that GET may call over HTTP in; "*" is all
+	Described   []DescribedMethod // the methods that have a description or an example, by name
+
 	// Of loadbalance consistentHashKey; zero where not written.
 	HashParts    int     // consistentHashKey.partSize
 	HashLoad     float64 // consistentHashKey.load
@@ -54,6 +58,9 @@ func (c *checker) referOf(section string, e entry) Refer {
 		HashParts:     v.int("consistentHashKey.partSize"),
 		HashLoad:      v.float("consistentHashKey.load"),
 		HashReplicas:  v.int("consistentHashKey.replica"),
+		Description:   v.text("description"),
+		HTTPGet:       v.list("httpGet"),
+		Described:     c.described(v, path),
 	}
 	c.oneOf(e, path, "protocol", "protocol", c.known.Protocols)
 	switch r.Protocol {

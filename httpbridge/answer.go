@@ -25,6 +25,11 @@ func answerError(ctx *fasthttp.RequestCtx, status, code, typ int, message string
 	ctx.Response.SwapBody(appendError(ctx.Response.SwapBody(nil)[:0], code, typ, message))
 }
 
+// answer says why the request is not answered.
+func (i *invalid) answer(ctx *fasthttp.RequestCtx) {
+	answerInvalid(ctx, i.status, "%v", i.err)
+}
+
 // answerInvalid answers that the request is wrong. The error code is the status.
 func answerInvalid(ctx *fasthttp.RequestCtx, status int, format string, args ...any) {
 	answerError(ctx, status, status, motan.TypeService, fmt.Sprintf(format, args...))

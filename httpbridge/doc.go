@@ -8,7 +8,8 @@
 //
 // # HTTP in
 //
-//	POST /rpc/{service}/{method}   body: JSON array of the arguments   answer: JSON value, or a JSON error
+//	POST /rpc/{service}/{method}   body: JSON array of the arguments, form, bytes   answer: JSON value, or a JSON error
+//	GET  /rpc/{service}/{method}   query: the arguments; only methods that the Catalog names
 //	     /proxy_to_rpc             the motan-go agent's form: query or form parameters, text/plain
 //
 // # HTTP out

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -21,50 +23,175 @@ const (
 	shownBytes = 64 << 10
 )
 
-var errEncoded = errors.New("the body must not be compressed: send it without Content-Encoding")
+// headers is what the headers of a request to /rpc say beside the metadata that they become. Its texts belong to the
+// request.
+type headers struct {
+	contentType    []byte
+	encoding       []byte // Content-Encoding
+	accept         []byte
+	acceptEncoding []byte
+	origin         []byte
+	site           []byte // Sec-Fetch-Site
+	mode           []byte // Sec-Fetch-Mode
+	requestID      []byte // X-Request-Id
+	timeout        int    // the shortest that is asked for, in ms; 0 is none
+}
 
-// setMetadata takes over one header of a request to /rpc:
+// maxRequestID bounds X-Request-Id, which goes into every log on the way.
+const maxRequestID = 128
+
+// take reads one header of a request to /rpc and makes it metadata of f where that is its meaning:
 //
 //	MOTAN-g, -v, -tmo, -pp, -s, -mdu, -md, -rid   the metadata M_g and so on; the names in either case
 //	Motan-Meta-<key>                              the metadata <key>, with its case as it was sent
+//	X-Timeout-Ms, grpc-timeout                    M_tmo; of several the shortest counts
+//	X-Request-Id                                  M_rid if it is a number, else the metadata X-Request-Id
+//	Idempotency-Key                               the metadata of that name
 //	traceparent, tracestate, b3, X-B3-*           the metadata of that name, in lower case
 //
 // Of a repeated header the last one counts. All other headers stay here.
-func setMetadata(f *motan.Frame, name, value []byte) error {
+func (h *headers) take(f *motan.Frame, name, value []byte) error {
 	switch {
 	case hasPrefixFold(name, metaPrefix):
-		key := name[len(metaPrefix):]
-		if !isToken(key) {
-			return fmt.Errorf("header %.100q: %w", name, errNotToken)
-		}
-		if bytes.HasPrefix(key, []byte("M_")) || bytes.EqualFold(key, []byte("host")) {
-			return fmt.Errorf("header %.100q: M_… and host are reserved; there are MOTAN-g, MOTAN-v, MOTAN-tmo, MOTAN-pp, "+
-				"MOTAN-s, MOTAN-mdu, MOTAN-md and MOTAN-rid", name)
-		}
-		if !isVisible(value) {
-			return fmt.Errorf("header %.100q: %w", name, errControl)
-		}
-		f.SetBytes(string(key), value)
+		return takeAttachment(f, name, value)
 	case hasPrefixFold(name, motanPrefix):
 		key := motanKey(name[len(motanPrefix):])
 		if key == "" {
 			return nil
 		}
-		if !isVisible(value) {
-			return fmt.Errorf("header %.100q: %w", name, errControl)
+		if key == "M_tmo" {
+			ms, ok := parseMillis(value)
+			return h.limit(name, ms, ok, "a positive number of milliseconds")
 		}
-		f.SetBytes(key, value)
-		if key == "M_tmo" && f.TimeoutMillis() == 0 {
-			return fmt.Errorf("header %.100q: not a positive number of milliseconds", name)
+		return carry(f, key, name, value)
+	}
+	switch len(name) {
+	case len("Accept"):
+		switch {
+		case equalFold(name, "Accept"):
+			h.accept = value
+		case equalFold(name, "Origin"):
+			h.origin = value
 		}
-	case bytes.EqualFold(name, []byte("Content-Encoding")):
-		if len(value) > 0 && !bytes.EqualFold(value, []byte("identity")) {
-			return errEncoded
+	case len("X-Request-Id"): // and Content-Type, X-Timeout-Ms, grpc-timeout
+		switch {
+		case equalFold(name, "Content-Type"):
+			h.contentType = value
+		case equalFold(name, "X-Request-Id"):
+			return h.takeRequestID(f, name, value)
+		case equalFold(name, "X-Timeout-Ms"):
+			ms, ok := parseMillis(value)
+			return h.limit(name, ms, ok, "a positive number of milliseconds")
+		case equalFold(name, "grpc-timeout"):
+			ms, ok := parseGRPCTimeout(value)
+			return h.limit(name, ms, ok, "up to eight digits and a unit of H, M, S, m, u and n, such as 250m")
 		}
-	default:
-		setTrace(f, name, value)
+	case len("Sec-Fetch-Site"): // and -Mode
+		switch {
+		case equalFold(name, "Sec-Fetch-Site"):
+			h.site = value
+		case equalFold(name, "Sec-Fetch-Mode"):
+			h.mode = value
+		}
+	case len("Idempotency-Key"): // and Accept-Encoding
+		switch {
+		case equalFold(name, "Accept-Encoding"):
+			h.acceptEncoding = value
+		case equalFold(name, "Idempotency-Key"):
+			return carry(f, "Idempotency-Key", name, value)
+		}
+	case len("Content-Encoding"):
+		if equalFold(name, "Content-Encoding") {
+			h.encoding = value
+		}
+	}
+	setTrace(f, name, value)
+	return nil
+}
+
+// equalFold is for two texts of one length.
+func equalFold(name []byte, want string) bool {
+	return string(name) == want || bytes.EqualFold(name, []byte(want))
+}
+
+// takeAttachment reads Motan-Meta-<key>.
+func takeAttachment(f *motan.Frame, name, value []byte) error {
+	key := name[len(metaPrefix):]
+	if !isToken(key) {
+		return fmt.Errorf("header %.100q: %w", name, errNotToken)
+	}
+	if bytes.HasPrefix(key, []byte("M_")) || bytes.EqualFold(key, []byte("host")) {
+		return fmt.Errorf("header %.100q: M_… and host are reserved; there are MOTAN-g, MOTAN-v, MOTAN-tmo, MOTAN-pp, "+
+			"MOTAN-s, MOTAN-mdu, MOTAN-md and MOTAN-rid", name)
+	}
+	return carry(f, string(key), name, value)
+}
+
+// carry sets the metadata key to the value of a header.
+func carry(f *motan.Frame, key string, name, value []byte) error {
+	if !isVisible(value) {
+		return fmt.Errorf("header %.100q: %w", name, errControl)
+	}
+	f.SetBytes(key, value)
+	return nil
+}
+
+func (h *headers) takeRequestID(f *motan.Frame, name, value []byte) error {
+	if len(value) > maxRequestID {
+		return fmt.Errorf("header %.100q: more than %d bytes", name, maxRequestID)
+	}
+	h.requestID = value
+	if isInt64(value) {
+		f.SetBytes("M_rid", value)
+		return nil
+	}
+	return carry(f, "X-Request-Id", name, value)
+}
+
+// limit notes a timeout that is asked for.
+func (h *headers) limit(name []byte, ms int, ok bool, want string) error {
+	if !ok {
+		return fmt.Errorf("header %.100q: not %s", name, want)
+	}
+	if h.timeout == 0 || ms < h.timeout {
+		h.timeout = ms
 	}
 	return nil
+}
+
+// parseMillis reads a positive number of at most nine digits.
+func parseMillis(value []byte) (int, bool) {
+	if len(value) == 0 || len(value) > 9 {
+		return 0, false
+	}
+	n := 0
+	for _, b := range value {
+		if b < '0' || b > '9' {
+			return 0, false
+		}
+		n = n*10 + int(b-'0')
+	}
+	return n, n > 0
+}
+
+// parseGRPCTimeout reads a timeout in gRPC's form. Parts of a millisecond count as one.
+func parseGRPCTimeout(value []byte) (int, bool) {
+	if len(value) < 2 || len(value) > 9 {
+		return 0, false
+	}
+	n, ok := parseMillis(value[:len(value)-1])
+	unit := map[byte]time.Duration{'H': time.Hour, 'M': time.Minute, 'S': time.Second, 'm': time.Millisecond, 'u': time.Microsecond, 'n': 1}[value[len(value)-1]]
+	if !ok || unit == 0 {
+		return 0, false
+	}
+	ms := (float64(n)*float64(unit) + float64(time.Millisecond-1)) / float64(time.Millisecond)
+	return int(min(ms, 999999999)), true
+}
+
+// isInt64 tells whether value is a decimal number of 64 bits, as M_rid is.
+func isInt64(value []byte) bool {
+	_, err := strconv.ParseInt(string(value), 10, 64)
+	return err == nil && value[0] != '+'
 }
 
 var (

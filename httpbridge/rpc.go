@@ -10,76 +10,120 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/motand/motand/motan"
-	"github.com/motand/motand/motan/simple"
 )
 
 // nameBytes bounds the names of service and method.
 const nameBytes = 1024
 
-// serveRPC answers POST /rpc/{service}/{method}; rest is what follows /rpc/, as it was sent.
+// serveRPC answers what is below /rpc/; rest is what follows it, as it was sent.
 func (s *Server) serveRPC(ctx *fasthttp.RequestCtx, rest []byte) {
-	if !ctx.IsPost() {
-		ctx.Response.Header.Set("Allow", "POST")
-		answerInvalid(ctx, fasthttp.StatusMethodNotAllowed, "a call is made with POST")
+	if len(s.Origins) > 0 {
+		s.allowOrigin(ctx)
+	}
+	service, method, call := bytes.Cut(rest, []byte("/"))
+	switch {
+	case ctx.IsPost():
+	case ctx.IsGet() && call:
+	case ctx.IsOptions():
+		s.answerOptions(ctx)
+		return
+	default:
+		refuseMethod(ctx, "a call is made with POST")
 		return
 	}
 	x := s.newExchange()
-	if status, err := x.fill(ctx, rest); err != nil {
+	var h headers
+	if bad := x.fill(ctx, &h, service, method); bad != nil {
 		x.release()
-		answerInvalid(ctx, status, "%v", err)
+		bad.answer(ctx)
+		return
+	}
+	takes := parseAccept(h.accept)
+	if takes.none() {
+		x.release()
+		answerInvalid(ctx, fasthttp.StatusNotAcceptable, "Accept %.100q: an answer is application/json, text/plain if it is a string, application/octet-stream if it is bytes", h.accept)
 		return
 	}
 	if !x.run() {
 		answerInvalid(ctx, fasthttp.StatusGatewayTimeout, "the call has not ended within %v", s.DefaultTimeout)
 		return
 	}
-	x.answer(ctx)
+	x.answer(ctx, &h, takes)
 	x.release()
 }
 
-// fill makes the call of the request. On an error it returns the HTTP status to answer with.
-func (x *exchange) fill(ctx *fasthttp.RequestCtx, rest []byte) (status int, err error) {
-	service, method, _ := bytes.Cut(rest, []byte("/"))
+// fill makes the call of the request.
+func (x *exchange) fill(ctx *fasthttp.RequestCtx, h *headers, service, method []byte) *invalid {
 	if len(service) == 0 || len(method) == 0 || bytes.IndexByte(method, '/') >= 0 {
-		return fasthttp.StatusNotFound, errors.New("the path of a call is /rpc/{service}/{method}; a slash within a name is written %2F")
+		return &invalid{fasthttp.StatusNotFound, errors.New("the path of a call is /rpc/{service}/{method}; a slash within a name is written %2F")}
 	}
 	f := &x.call.Request
 	if err := x.setName(f, "M_p", service); err != nil {
-		return fasthttp.StatusBadRequest, fmt.Errorf("service: %w", err)
+		return refused400("service: %w", err)
 	}
 	if err := x.setName(f, "M_m", method); err != nil {
-		return fasthttp.StatusBadRequest, fmt.Errorf("method: %w", err)
+		return refused400("method: %w", err)
 	}
 	f.Set("M_pp", "motan2")
-	h := &ctx.Request.Header
-	if kind := h.ContentType(); len(kind) > 0 && !isJSON(kind) && !isDefaultForm(kind, ctx.Request.Body()) {
-		return fasthttp.StatusUnsupportedMediaType, fmt.Errorf(
-			"the body must be JSON: send Content-Type: application/json, text/json or another that ends in +json, not %.100q", kind)
+	for name, value := range ctx.Request.Header.All() {
+		if err := h.take(f, name, value); err != nil {
+			return refused400("%w", err)
+		}
 	}
-	for name, value := range h.All() {
-		if fromPage(name, value) {
-			return fasthttp.StatusForbidden, errors.New("calls from web pages, ours and those of other sites, are refused")
-		}
-		if err := setMetadata(f, name, value); err != nil {
-			status := fasthttp.StatusBadRequest
-			if errors.Is(err, errEncoded) {
-				status = fasthttp.StatusUnsupportedMediaType
-			}
-			return status, err
-		}
+	if !h.fromProgram() && !x.server.allows(h.origin) {
+		return &invalid{fasthttp.StatusForbidden, errors.New("calls from web pages, ours and those of other sites, are refused; " +
+			"pages of the origins in motan-agent.httpAllowedOrigins may call")}
+	}
+	if h.timeout > 0 {
+		f.SetInt("M_tmo", int64(h.timeout))
 	}
 	if x.server.RequestID != nil && f.RequestID() == nil {
 		f.SetInt("M_rid", x.server.RequestID())
 	}
 	x.call.Remote = remoteIP(ctx.RemoteAddr())
-	x.body, err = simple.AppendJSONArgs(x.body[:0], ctx.Request.Body())
-	if err != nil {
-		return fasthttp.StatusBadRequest, fmt.Errorf("arguments: %w", err)
+	known := x.known()
+	signature := f.MethodDesc()
+	if len(signature) == 0 && known != nil {
+		if text := known.signature(f.Method()); text != "" {
+			f.Set("M_md", text)
+			signature = f.MethodDesc()
+		}
 	}
-	if limit := x.server.MaxBodySize; len(x.body) > limit {
-		return fasthttp.StatusRequestEntityTooLarge, fmt.Errorf("the arguments take %d bytes in Motan's serialization, %d are allowed", len(x.body), limit)
+	if ctx.IsGet() {
+		return x.takeQuery(ctx, known, signature)
 	}
-	return 0, nil
+	return x.takeBody(ctx, h, signature)
+}
+
+// known is what the catalog has on the call's service; nil if nothing.
+func (x *exchange) known() *Service {
+	if x.server.Catalog == nil {
+		return nil
+	}
+	return x.server.Catalog.Service(x.call.Request.Service())
+}
+
+// takeQuery makes the arguments of the query, where a call by GET is allowed: links and images make such requests, also
+// where browsers do not say so.
+func (x *exchange) takeQuery(ctx *fasthttp.RequestCtx, known *Service, signature []byte) *invalid {
+	if method := x.call.Request.Method(); known == nil || !known.mayGet(method) {
+		ctx.Response.Header.Set("Allow", "POST")
+		return &invalid{fasthttp.StatusMethodNotAllowed, fmt.Errorf("a call is made with POST; httpGet of the refer names the methods that GET may call, and %.100q is not among them", method)}
+	}
+	fields := fasthttp.AcquireArgs()
+	defer fasthttp.ReleaseArgs(fields)
+	if bad := parseFields(fields, ctx.URI().QueryString()); bad != nil {
+		return bad
+	}
+	if err := x.takeFields(fields, signature); err != nil {
+		return refused400("arguments: %w", err)
+	}
+	return nil
+}
+
+func refuseMethod(ctx *fasthttp.RequestCtx, what string) {
+	ctx.Response.Header.Set("Allow", "POST")
+	answerInvalid(ctx, fasthttp.StatusMethodNotAllowed, "%s", what)
 }
 
 // setName sets a key to a segment of the path with its percent escapes decoded.
@@ -132,27 +176,6 @@ func isJSON(contentType []byte) bool {
 		len(media) > 5 && bytes.EqualFold(media[len(media)-5:], []byte("+json"))
 }
 
-// isDefaultForm tells whether a body that is called a form is JSON nevertheless: curl -d and PHP's streams say so unless
-// they are told otherwise. A form never begins like a JSON array, object or string.
-func isDefaultForm(contentType, body []byte) bool {
-	media, _, _ := bytes.Cut(contentType, []byte(";"))
-	if !bytes.EqualFold(bytes.TrimSpace(media), []byte("application/x-www-form-urlencoded")) {
-		return false
-	}
-	body = bytes.TrimLeft(body, " \t\r\n")
-	return len(body) == 0 || bytes.IndexByte([]byte("[{\""), body[0]) >= 0
-}
-
-// fromPage tells whether a header says that a web page makes the request. Browsers say so for every request that a page
-// could make without being asked for permission; the page's own idea of the host proves nothing, as its name may be
-// made to mean this host.
-func fromPage(name, value []byte) bool {
-	if bytes.EqualFold(name, []byte("Sec-Fetch-Site")) {
-		return string(value) != "none"
-	}
-	return bytes.EqualFold(name, []byte("Origin"))
-}
-
 // remoteIP is the IP of a client, empty if it came by a unix socket.
 func remoteIP(addr net.Addr) string {
 	tcp, ok := addr.(*net.TCPAddr)
@@ -163,40 +186,4 @@ func remoteIP(addr net.Addr) string {
 		return "127.0.0.1" // nearly all clients, without an allocation
 	}
 	return tcp.IP.String()
-}
-
-// answer writes what the call has ended with.
-func (x *exchange) answer(ctx *fasthttp.RequestCtx) {
-	c := x.call
-	if x.server.RequestID != nil {
-		ctx.Response.Header.SetBytesV("MOTAN-rid", c.Request.RequestID())
-	}
-	if c.Err != nil {
-		e := c.Err.Exception()
-		answerError(ctx, errorStatus(c.Err), e.Code, e.Type, e.Message)
-		return
-	}
-	x.name = appendAttachments(&ctx.Response.Header, &c.Reply, x.name)
-	if e, failed := c.Reply.Exception(); failed {
-		answerError(ctx, exceptionStatus(e), e.Code, e.Type, e.Message)
-		return
-	}
-	if err := c.Reply.Inflate(x.server.MaxBodySize); err != nil {
-		answerInvalid(ctx, fasthttp.StatusBadGateway, "reply: %v", err)
-		return
-	}
-	body := c.Reply.Body()
-	if n := c.Reply.Serialization(); len(body) > 0 && n != motan.SerializeSimple {
-		answerInvalid(ctx, fasthttp.StatusBadGateway,
-			"the provider answered in serialization %d; only simple (%d) can be written as JSON", n, motan.SerializeSimple)
-		return
-	}
-	text, err := simple.AppendJSONValue(ctx.Response.SwapBody(nil)[:0], body)
-	if err != nil {
-		ctx.Response.SwapBody(text)
-		answerInvalid(ctx, fasthttp.StatusBadGateway, "the reply cannot be written as JSON: %v", err)
-		return
-	}
-	ctx.Response.SwapBody(text)
-	ctx.Response.Header.SetContentTypeBytes(typeJSON)
 }

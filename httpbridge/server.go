@@ -53,6 +53,10 @@ type Server struct {
 	// answer. Nil makes none.
 	RequestID func() int64
 
+	Catalog  Catalog  // what is known of the services; nil means nothing
+	Origins  []string // whose pages may call, such as https://shop.example.com; none if empty
+	GzipSize int      // answers on /rpc of so many bytes are compressed for clients that take it; 0 means never
+
 	Logger *slog.Logger // nil means slog.Default
 	Stats  ServerStats
 

@@ -17,7 +17,7 @@ var kindStatus = map[motan.Kind]int{
 	motan.KindNotSent:     fasthttp.StatusBadGateway,
 	motan.KindTimeout:     fasthttp.StatusGatewayTimeout,
 	motan.KindBroken:      fasthttp.StatusBadGateway,
-	motan.KindRefused:     fasthttp.StatusTooManyRequests, // 503 if that is the error's code
+	motan.KindRefused:     fasthttp.StatusTooManyRequests, // 403, 501 or 503 if that is the error's code
 	motan.KindUnavailable: fasthttp.StatusServiceUnavailable,
 	motan.KindOversize:    fasthttp.StatusRequestEntityTooLarge,
 }
@@ -36,8 +36,11 @@ var codeStatus = map[int]int{
 
 // errorStatus is the HTTP status for an error.
 func errorStatus(err *motan.Error) int {
-	if err.Kind == motan.KindRefused && err.Code == motan.CodeUnavailable {
-		return fasthttp.StatusServiceUnavailable
+	if err.Kind == motan.KindRefused {
+		switch err.Code {
+		case motan.CodeUnavailable, fasthttp.StatusForbidden, motan.CodeUnsupported:
+			return err.Code
+		}
 	}
 	if status, ok := kindStatus[err.Kind]; ok {
 		return status
@@ -60,4 +63,23 @@ func exceptionStatus(x motan.Exception) int {
 		return status
 	}
 	return fasthttp.StatusInternalServerError
+}
+
+// soon is the least that Retry-After can say: limits fill up again, and endpoints are tried again, within a second or so.
+var soon = []byte("1")
+
+// retryAfter is what is known of when a call that ended with the status may be made again, for the header Retry-After.
+func retryAfter(c *motan.Call, status int) []byte {
+	switch {
+	case status != fasthttp.StatusTooManyRequests && status != fasthttp.StatusServiceUnavailable:
+		return nil
+	case c.Err == nil:
+		if told := c.Reply.Get("Retry-After"); isVisible(told) {
+			return told // what a web program behind the provider has said
+		}
+		return nil
+	case status == fasthttp.StatusTooManyRequests || c.Err.Kind == motan.KindNoEndpoint:
+		return soon
+	}
+	return nil
 }

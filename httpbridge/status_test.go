@@ -21,6 +21,8 @@ func TestErrorStatus(t *testing.T) {
 		{motan.KindBroken, 400, 502},
 		{motan.KindRefused, 10002, 429},
 		{motan.KindRefused, 503, 503},
+		{motan.KindRefused, 403, 403},
+		{motan.KindRefused, 501, 501},
 		{motan.KindUnavailable, 503, 503},
 		{motan.KindOversize, 400, 413},
 		{motan.Kind(200), 400, 502},
@@ -67,5 +69,41 @@ func TestExceptionStatus(t *testing.T) {
 		if got := exceptionStatus(tt.x); got != tt.want {
 			t.Errorf("%+v: got %d, want %d", tt.x, got, tt.want)
 		}
+	}
+}
+
+// TestRetryAfter checks when a client is told to come again.
+func TestRetryAfter(t *testing.T) {
+	tests := []struct {
+		name   string
+		answer func(c *motan.Call)
+		status int
+		want   string
+	}{
+		{"a limit", func(c *motan.Call) { c.Fail(motan.Errorf(motan.KindRefused, motan.CodeRejected, "limit")) }, 429, "1"},
+		{"no endpoint", func(c *motan.Call) { c.Fail(motan.Errorf(motan.KindNoEndpoint, motan.CodeNoEndpoints, "none")) }, 503, "1"},
+		{"switched off", func(c *motan.Call) { c.Fail(motan.Errorf(motan.KindRefused, motan.CodeUnavailable, "off")) }, 503, ""},
+		{"an exception", func(c *motan.Call) {
+			c.Reply.SetException(motan.Exception{Code: motan.CodeUnavailable, Message: "down", Type: motan.TypeService})
+			c.End()
+		}, 503, ""},
+		{"what a web program says", func(c *motan.Call) {
+			c.Reply.SetException(motan.Exception{Code: motan.CodeUnavailable, Message: "down", Type: motan.TypeService})
+			c.Reply.Set("Retry-After", "120")
+			c.End()
+		}, 503, "120"},
+		{"a good answer", func(c *motan.Call) {
+			c.Reply.Set("Retry-After", "120")
+			reply("x")(c)
+		}, 200, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := serve(t, &Server{Handler: motan.HandlerFunc(tt.answer)})
+			got := ask(t, l.Dial, post("/rpc/s/m", `[]`))
+			if got.status != tt.status || got.headers.Get("Retry-After") != tt.want {
+				t.Errorf("got %d, Retry-After %q, want %d, %q", got.status, got.headers.Get("Retry-After"), tt.status, tt.want)
+			}
+		})
 	}
 }
