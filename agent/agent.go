@@ -36,7 +36,7 @@ type Agent struct {
 	management *management
 	switchers  *switchers
 	reporter   *reporter
-	closeLogs  []func() error
+	logs       *logs  // nil before build
 	unlock     func() // gives back the folders of the state; nil before they are taken
 
 	snapshot atomic.Pointer[snapshot] // in use; nil before build has made it
@@ -81,8 +81,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	if err != nil {
 		return err
 	}
-	a.log = logs.log
-	a.closeLogs = logs.close
+	a.log, a.logs = logs.log, logs
 	ip := c.Agent.LocalIP
 	if ip == "" {
 		ip = localIP()
@@ -129,6 +128,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	a.announcer = newAnnouncer(a.compiler, s)
 	a.reporter = newReporter(a, &c.Metrics)
 	a.management = newManagement(a)
+	a.management.warn()
 	a.observe()
 	return nil
 }
@@ -175,6 +175,9 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 	a.serving.Go(func() { t.run(looking) })          // ends with looking
 	a.serving.Go(func() { a.reporter.run(looking) }) // likewise
 	a.serving.Go(func() { a.raiseShares(looking) })  // likewise
+	if c.RotatePerHour {
+		a.serving.Go(func() { a.logs.rotateHourly(looking) }) // likewise
+	}
 	var failure error
 	select {
 	case <-ctx.Done():
@@ -296,8 +299,8 @@ func (a *Agent) free() {
 	if a.unlock != nil {
 		a.unlock()
 	}
-	for _, f := range a.closeLogs {
-		_ = f() // there is nowhere left to tell
+	if a.logs != nil {
+		a.logs.end()
 	}
 }
 

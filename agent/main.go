@@ -206,12 +206,17 @@ func runUntilSignal(a *Agent, o conf.Options) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
+	moved := make(chan os.Signal, 1)
+	signal.Notify(moved, syscall.SIGUSR1)
+	defer signal.Stop(moved)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { // ends with ctx
 		for {
 			select {
 			case <-hangups:
 				_ = a.readAgain("SIGHUP") // which logs
+			case <-moved:
+				a.logs.reopen()
 			case <-ctx.Done():
 				return
 			}

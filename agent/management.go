@@ -18,6 +18,7 @@ import (
 // management is the HTTP server of the management port: motan-go's URLs with its answers,
 // health, metrics, profiles, and the nodes that programs on this host announce themselves.
 type management struct {
+	*access
 	agent  *Agent
 	server *http.Server
 }
@@ -28,13 +29,13 @@ const (
 )
 
 func newManagement(a *Agent) *management {
-	m := &management{agent: a}
+	m := &management{agent: a, access: newAccess(&a.snapshot.Load().config.Agent, a.listeners.management, a.logs.audit, a.log)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", m.status)
 	mux.HandleFunc("/200", m.change(m.setAvailable(true)))
 	mux.HandleFunc("/503", m.change(m.setAvailable(false)))
 	mux.HandleFunc("/version", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, Version) })
-	mux.HandleFunc("/getConfig", m.getConfig)
+	mux.HandleFunc("/getConfig", m.private(m.getConfig))
 	mux.HandleFunc("/getReferService", m.getReferService)
 	mux.HandleFunc("/switcher/set", m.change(m.setSwitch))
 	mux.HandleFunc("/switcher/get", m.getSwitch)
@@ -47,16 +48,19 @@ func newManagement(a *Agent) *management {
 	mux.HandleFunc("POST /api/v1/traffic/ramp", m.change(m.moveRamp))
 	mux.HandleFunc("/registry/status", m.registryStatus)
 	m.meshRoutes(mux)
+	mux.HandleFunc("/status", m.statusCounts)
+	mux.HandleFunc("/logConfig/get", m.getLogConfig)
+	mux.HandleFunc("/logConfig/set", m.change(m.setLogConfig))
 	mux.HandleFunc("/reload/clusters", m.change(m.reloadClusters))
 	mux.HandleFunc("POST /api/v1/reload", m.change(m.reload))
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("/readyz", m.ready)
 	mux.Handle("/metrics", a.compiler.metrics.Handler())
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("/debug/pprof/", m.private(pprof.Index))
+	mux.HandleFunc("/debug/pprof/cmdline", m.private(pprof.Cmdline))
+	mux.HandleFunc("/debug/pprof/profile", m.private(pprof.Profile))
+	mux.HandleFunc("/debug/pprof/symbol", m.private(pprof.Symbol))
+	mux.HandleFunc("/debug/pprof/trace", m.private(pprof.Trace))
 	mux.HandleFunc("GET /api/v1/services", m.services)
 	mux.HandleFunc("GET /api/v1/local/nodes", m.localNodes)
 	mux.HandleFunc("PUT /api/v1/local/nodes", m.change(m.putLocalNode))
@@ -82,20 +86,6 @@ func newManagement(a *Agent) *management {
 func (m *management) serve(l net.Listener) error { return m.server.Serve(l) }
 
 func (m *management) close() { _ = m.server.Close() } // the process is about to end
-
-// change guards what alters state against requests that a browser was tricked into sending:
-// those of pages of other sites, and those of pages whose name was made to mean this host.
-func (m *management) change(h http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		site := r.Header.Get("Sec-Fetch-Site")
-		if r.Header.Get("Origin") != "" || site != "" && site != "none" && (site != "same-origin" || !isThisHost(r.Host)) {
-			m.agent.log.Warn("agent: management request from another site refused", "path", r.URL.Path, "remote", r.RemoteAddr)
-			text(w, http.StatusForbidden, "requests from another site are refused\n")
-			return
-		}
-		h(w, r)
-	}
-}
 
 // isThisHost tells whether a Host header can only mean this host: an IP address, or localhost.
 func isThisHost(hostport string) bool {
@@ -129,11 +119,11 @@ func (m *management) setAvailable(available bool) http.HandlerFunc {
 }
 
 func (m *management) getConfig(w http.ResponseWriter, _ *http.Request) {
-	text(w, http.StatusOK, secrets.ReplaceAllString(string(m.agent.snapshot.Load().config.YAML), "${1}***"))
+	text(w, http.StatusOK, string(m.secrets(m.agent.snapshot.Load().config.YAML)))
 }
 
 // secrets finds the values of keys that are nobody's business.
-var secrets = regexp.MustCompile(`(\bauth["']?:\s*)("[^"]*"|'[^']*'|[^\s,}]+)`)
+var secrets = regexp.MustCompile(`(\b(?:auth|managementToken)["']?:\s*)("[^"]*"|'[^']*'|[^\s,}]+)`)
 
 func (m *management) getReferService(w http.ResponseWriter, _ *http.Request) {
 	type service struct {

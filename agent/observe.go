@@ -79,6 +79,8 @@ func (a *Agent) listenerFigures() []metrics.Figure {
 			}
 			return float64(a.compiler.accessLog.Dropped())
 		}),
+		counter("motand_log_dropped_total", "Lines of the log that were lost because writing failed or was too slow.", func() float64 { return float64(a.logs.lost()) }),
+		counter("motand_management_refused_total", "Requests to the management port that were refused: without the token, or from another site.", func() float64 { return float64(a.management.refused.Load()) }),
 		counter("motand_commands_ignored_total", "Commands of registries, or parts of them, that were ignored because they mean nothing.", func() float64 { return float64(a.snapshot.Load().commands.wrong.Load()) }),
 		gauge("motand_uptime_seconds", "Time since the process began to serve.", func() float64 { return time.Since(a.started).Seconds() }),
 	}

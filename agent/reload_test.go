@@ -192,10 +192,10 @@ func TestReloadOfFixedSettings(t *testing.T) {
 	if x, _ := r.dial().Call(f).Exception(); x.Code != 400 {
 		t.Errorf("another group: got %+v, want 400", x)
 	}
-	log, err := os.ReadFile(r.snapshot.Load().config.Agent.LogDir + "/motand.log")
-	if err != nil || !strings.Contains(string(log), "LogDir") || !strings.Contains(string(log), "MaxConnections") {
-		t.Errorf("log: got %q (%v), want the settings named", log, err)
-	}
+	motantest.Await(t, "the settings named in the log, which is written behind a buffer", func() bool {
+		log, err := os.ReadFile(r.snapshot.Load().config.Agent.LogDir + "/motand.log")
+		return err == nil && strings.Contains(string(log), "LogDir") && strings.Contains(string(log), "MaxConnections")
+	})
 }
 
 // Reading fails, or the agent is going down: nothing happens.

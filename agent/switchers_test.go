@@ -29,7 +29,7 @@ func TestSwitcherURLs(t *testing.T) {
 	dir := t.TempDir()
 	a := switched(t, dir, switchYAML)
 	steps := []struct{ target, want string }{
-		{"/switcher/getAll", `{"a":true,"b":true,"r_switcher":true}`},
+		{"/switcher/getAll", `{"a":true,"b":true,"metricsReqApp":false,"r_switcher":true}`},
 		{"/switcher/get", "Please specify a switcher name!"},
 		{"/switcher/get?name=a", "Switcher value for a is true!"},
 		{"/switcher/get?name=z", "Not a registered switcher, name: z"},
@@ -40,7 +40,7 @@ func TestSwitcherURLs(t *testing.T) {
 		{"/switcher/set?name=a&value=false", "Set switcher a value to false !"},
 		{"/switcher/set?name=r_switcher&value=10%25+for+shop", "Set switcher r_switcher value to 10% for shop !"},
 		{"/switcher/get?name=a", "Switcher value for a is false!"},
-		{"/api/v1/switches", `{"a":"false","b":"30% for shop","r_switcher":"10% for shop"}` + "\n"},
+		{"/api/v1/switches", `{"a":"false","b":"30% for shop","metricsReqApp":"false","r_switcher":"10% for shop"}` + "\n"},
 	}
 	for _, s := range steps {
 		if w := ask(t, a, http.MethodGet, s.target, ""); w.Code != 200 || w.Body.String() != s.want {
@@ -54,7 +54,7 @@ func TestSwitcherURLs(t *testing.T) {
 	// A later run finds what was set, unless the configuration says something new.
 	a.free()
 	later := switched(t, dir, strings.Replace(switchYAML, "  a: true", "  a: 50%", 1))
-	want := `{"a":"50%","b":"30% for shop","r_switcher":"10% for shop"}` + "\n"
+	want := `{"a":"50%","b":"30% for shop","metricsReqApp":"false","r_switcher":"10% for shop"}` + "\n"
 	if w := ask(t, later, http.MethodGet, "/api/v1/switches", ""); w.Body.String() != want {
 		t.Errorf("later: got %s, want %s", w.Body, want)
 	}
@@ -63,7 +63,7 @@ func TestSwitcherURLs(t *testing.T) {
 	}
 	later.free()
 	broken := switched(t, dir, switchYAML)
-	want = `{"a":"true","b":"30% for shop","r_switcher":"true"}` + "\n"
+	want = `{"a":"true","b":"30% for shop","metricsReqApp":"false","r_switcher":"true"}` + "\n"
 	if w := ask(t, broken, http.MethodGet, "/api/v1/switches", ""); w.Body.String() != want {
 		t.Errorf("with a file that is none: got %s, want %s", w.Body, want)
 	}

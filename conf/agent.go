@@ -22,6 +22,9 @@ type Agent struct {
 	NodePort       int    // mport of the file alone, default 8002: the port in the agent's node name
 
 	ManagementHost       string        // default 127.0.0.1
+	ManagementToken      string        // what changes need where other hosts reach the listener
+	ManagementTokenFile  string        // the file with it
+	ManagementTrustLocal bool          // programs on this host need none, default false
 	ManagementPorts      PortRange     // managementPortRange: the first free one is taken instead of ManagementPort
 	UnixSock             string        // path of the Motan listener, "" for TCP
 	ManagementUnixSock   string        // path of the management listener, "" for TCP
@@ -45,10 +48,15 @@ type Agent struct {
 	LogLevel        string // trace, debug, info (default), warn, error, dpanic, panic, fatal
 	LogAsync        bool   // default true
 	LogBufferSize   int    // entries, default 5000
+	LogMaxMegabytes int    // of a file before it is rotated, default 100
+	LogMaxFiles     int    // old ones that are kept, default 10
+	LogMaxDays      int    // how long they are kept; 0, the default, is no limit
+	LogCompress     bool   // old ones, default false
 	LogStructured   bool
-	RotatePerHour   bool // default true
+	RotatePerHour   bool // default false
 	LogFilterCaller bool
 	AccessLog       string // accessLog: a path, stdout or off; "" leaves it to LogDir
+	AuditLog        string // auditLog: likewise
 
 	PIDFile     string // default ./agent.pid
 	RuntimeDir  string // default ./agent_runtime
@@ -132,6 +140,7 @@ func (c *checker) readAgent() {
 
 func (c *checker) agentListeners(a *Agent, v values) {
 	a.Host, a.ManagementHost = v.text("host"), v.text("managementHost")
+	a.ManagementToken, a.ManagementTokenFile, a.ManagementTrustLocal = v.text("managementToken"), v.text("managementTokenFile"), v.bool("managementTrustLocal")
 	a.Port = c.flagPort("-port", c.opts.Port, v.int("port"))
 	a.ExportPort = c.flagPort("-eport", c.opts.ExportPort, v.int("eport"))
 	a.HTTPPort = c.flagPort("-hport", c.opts.HTTPPort, v.int("hport"))
@@ -180,7 +189,9 @@ func (c *checker) agentFiles(a *Agent, v values) {
 	a.LogAsync, a.LogBufferSize = v.bool("log_async"), v.int("log_buffer_size")
 	a.LogStructured, a.LogFilterCaller = v.bool("log_structured"), v.bool("log_filter_caller")
 	a.RotatePerHour = v.bool("rotate_per_hour")
-	a.AccessLog = v.text("accessLog")
+	a.LogMaxMegabytes, a.LogMaxFiles, a.LogMaxDays = v.int("log_max_size"), v.int("log_max_files"), v.int("log_max_age")
+	a.LogCompress = v.bool("log_compress")
+	a.AccessLog, a.AuditLog = v.text("accessLog"), v.text("auditLog")
 	a.PIDFile = cmp.Or(c.opts.PIDFile, v.text("pidfile"))
 	a.RuntimeDir, a.SnapshotDir = v.text("runtime_dir"), v.text("snapshot_dir")
 }

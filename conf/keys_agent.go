@@ -79,7 +79,11 @@ func logKeys() []Key {
 		{Name: "log_async", Type: Bool, Default: "true", Description: "write the log behind a buffer"},
 		{Name: "log_buffer_size", Type: Int, Default: "5000", Min: 1, Description: "entries in that buffer"},
 		{Name: "log_structured", Type: Bool, Default: "false", Description: "JSON instead of text"},
-		{Name: "rotate_per_hour", Type: Bool, Default: "true", Description: "a file per hour"},
+		{Name: "rotate_per_hour", Type: Bool, Default: "false", Description: "a new file each hour, besides what log_max_size says; motan-go's default is true"},
+		{Name: "log_max_size", Type: Int, Unit: "MiB", Default: "100", Min: 1, Max: 1 << 20, Since: motand, Description: "a larger log file is rotated"},
+		{Name: "log_max_files", Type: Int, Default: "10", Min: 1, Max: 10000, Since: motand, Description: "old files of each log that are kept"},
+		{Name: "log_max_age", Type: Int, Unit: "days", Default: "0", Max: 36500, Since: motand, Description: "old files are removed after it; 0 is never"},
+		{Name: "log_compress", Type: Bool, Default: "false", Since: motand, Description: "compress old files"},
 		{Name: "log_filter_caller", Type: Bool, Default: "false", Description: "leave the caller's place out of the log"},
 	}
 }
@@ -88,6 +92,10 @@ func logKeys() []Key {
 func ourAgentKeys() []Key {
 	return []Key{
 		{Name: "managementHost", Type: String, Default: "127.0.0.1", Since: motand, Description: "address of the management listener; 0.0.0.0 for all"},
+		{Name: "managementToken", Type: String, Since: motand, Description: "what changes over a management port need that other hosts reach; better in a file of its own"},
+		{Name: "managementTokenFile", Type: String, Since: motand, Description: "the file with that token; read each time"},
+		{Name: "managementTrustLocal", Type: Bool, Default: "false", Since: motand, Description: "programs on this host need no token even then"},
+		{Name: "auditLog", Type: String, Since: motand, Description: "who changed what over the management port: a file, stdout or off; default motand-audit.log beside the access log"},
 		{Name: "gracePeriod", Type: Int, Unit: "ms", Default: "10000", Since: motand, Description: "how long calls in flight may take after SIGTERM"},
 		{Name: "propagationDelay", Type: Int, Unit: "ms", Default: "3000", Since: motand, Description: "wait between withdrawal from the registry and ceasing to accept"},
 		{Name: "frameTimeout", Type: Int, Unit: "ms", Default: "10000", Min: 1, Since: motand, Description: "a frame that has begun must be whole within it"},

@@ -66,7 +66,7 @@ func TestAgentDefaults(t *testing.T) {
 		{"log_level", a.LogLevel, "info"},
 		{"log_async", a.LogAsync, true},
 		{"log_buffer_size", a.LogBufferSize, 5000},
-		{"rotate_per_hour", a.RotatePerHour, true},
+		{"rotate_per_hour", a.RotatePerHour, false},
 		{"log_structured", a.LogStructured, false},
 		{"pidfile", a.PIDFile, "./agent.pid"},
 		{"runtime_dir", a.RuntimeDir, "./agent_runtime"},
