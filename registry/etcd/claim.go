@@ -42,6 +42,7 @@ type wish struct {
 	instead   string // what must not be there
 	value     string
 	available bool
+	yield     bool // who has one of the two already keeps it, and we do not have the other
 }
 
 // change makes w what is wanted, or its absence.
@@ -110,15 +111,18 @@ func (r *Registry) hold(ctx context.Context, l *link, m *claim, name string) {
 	want, withdrawn, generation := m.want, m.withdrawn, m.generation
 	again := m.done == generation && m.lease == l.lease && m.epoch == l.epoch
 	ours := slices.Clone(r.past)
+	overruled := want.yield && r.claims[m.place.key("", m.addr)] != nil
 	r.mu.Unlock()
 	call, cancel := context.WithTimeout(ctx, r.options.CallTimeout)
 	defer cancel()
 	var err error
 	written := false
-	if withdrawn {
+	switch {
+	case overruled: // what is there is what we serve ourselves, on the same lease
+	case withdrawn:
 		err = l.release(call, want, ours)
-	} else {
-		written, err = l.claim(call, want)
+	default:
+		written, err = l.claim(call, want, ours)
 	}
 	now := time.Now()
 	r.mu.Lock()
@@ -164,8 +168,8 @@ func (l *link) look(ctx context.Context, w wish) (key, instead *mvccpb.KeyValue,
 
 // claim makes etcd agree with w, and reports whether anything was written. A node that is right already is left alone, so
 // that its readers see no change. One that hangs on another lease (ours of before, or that of a process that had the same
-// address) is taken over. A change from one kind to the other is one transaction: readers see the node in one of them.
-func (l *link) claim(ctx context.Context, w wish) (written bool, err error) {
+// address) is taken over, unless w yields to those that are not ours. A change from one kind to the other is one transaction: readers see the node in one of them.
+func (l *link) claim(ctx context.Context, w wish, ours []clientv3.LeaseID) (written bool, err error) {
 	for range claimTries {
 		key, instead, err := l.look(ctx, w)
 		if err != nil {
@@ -174,12 +178,19 @@ func (l *link) claim(ctx context.Context, w wish) (written bool, err error) {
 		if key != nil && instead == nil && clientv3.LeaseID(key.Lease) == l.lease && string(key.Value) == w.value {
 			return false, nil
 		}
+		if w.yield && (foreign(key, ours) || foreign(instead, ours)) {
+			return false, l.release(ctx, w, ours)
+		}
 		seen := int64(0) // what etcd takes for a key that is not there
 		if key != nil {
 			seen = key.ModRevision
 		}
+		unchanged := []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(w.key), "=", seen)}
+		if w.yield && instead == nil {
+			unchanged = append(unchanged, clientv3.Compare(clientv3.ModRevision(w.instead), "=", 0))
+		}
 		answer, err := l.client.Txn(ctx).
-			If(clientv3.Compare(clientv3.ModRevision(w.key), "=", seen)).
+			If(unchanged...).
 			Then(clientv3.OpPut(w.key, w.value, clientv3.WithLease(l.lease)), clientv3.OpDelete(w.instead)).
 			Commit()
 		if err != nil {
@@ -190,6 +201,11 @@ func (l *link) claim(ctx context.Context, w wish) (written bool, err error) {
 		}
 	}
 	return false, errContended
+}
+
+// foreign reports whether kv is there and hangs on no lease of ours.
+func foreign(kv *mvccpb.KeyValue, ours []clientv3.LeaseID) bool {
+	return kv != nil && !slices.Contains(ours, clientv3.LeaseID(kv.Lease))
 }
 
 // release removes the keys of w that hang on one of our leases. Those of others stay: after an upgrade the new process has

@@ -73,6 +73,7 @@ var (
 	_ registry.Closer   = (*Registry)(nil)
 	_ registry.Stater   = (*Registry)(nil)
 	_ registry.Browser  = (*Registry)(nil)
+	_ registry.Copier   = (*Registry)(nil)
 )
 
 // New checks o. It does not connect.
@@ -149,30 +150,54 @@ func (r *Registry) leave(o *list, f *registry.Feed) {
 
 // Announce implements registry.Registry. n needs a host that others can reach: a unix socket is refused.
 func (r *Registry) Announce(ctx context.Context, n registry.Node) error {
-	p, err := r.options.place(n.Service)
-	if err != nil {
-		return err
-	}
-	text, err := n.Text()
+	p, text, err := r.checked(n)
 	if err != nil {
 		return err
 	}
 	addr := n.Addr()
-	if n.Port == 0 || strings.ContainsRune(n.Host, '/') {
-		return fmt.Errorf("registry/etcd: announce %s at %s: other hosts need an IP or name, and a port", n.Path, addr)
-	}
 	w := wish{key: p.key(kindServer, addr), instead: p.key(kindUnavailable, addr), available: n.Available}
 	if !n.Available {
 		w.key, w.instead = w.instead, w.key
 	}
 	w.value = string(r.options.Form.Encode(text))
+	return r.want(ctx, p, p.key("", addr), addr, w)
+}
 
+// AnnounceCopy implements registry.Copier. Of the hosts that Announce refuses it refuses all.
+func (r *Registry) AnnounceCopy(ctx context.Context, n registry.Node) error {
+	n.Available = true
+	p, text, err := r.checked(n)
+	if err != nil {
+		return fmt.Errorf("%w; it is not copied", err)
+	}
+	addr := n.Addr()
+	return r.want(ctx, p, p.key("copy", addr), addr, wish{
+		key: p.key(kindServer, addr), instead: p.key(kindUnavailable, addr), value: string(r.options.Form.Encode(text)),
+		available: true, yield: true,
+	})
+}
+
+// checked returns where n is announced and its text, or what is wrong with it.
+func (r *Registry) checked(n registry.Node) (p place, text string, err error) {
+	if p, err = r.options.place(n.Service); err != nil {
+		return p, "", err
+	}
+	if text, err = n.Text(); err != nil {
+		return p, "", err
+	}
+	if n.Port == 0 || strings.ContainsRune(n.Host, '/') {
+		return p, "", fmt.Errorf("registry/etcd: announce %s at %s: other hosts need an IP or name, and a port", n.Path, n.Addr())
+	}
+	return p, text, nil
+}
+
+// want has w be in etcd until ctx ends or something else is wanted under the same name.
+func (r *Registry) want(ctx context.Context, p place, name, addr string, w wish) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.start(); err != nil {
 		return err
 	}
-	name := p.key("", addr)
 	m := r.claims[name]
 	if m == nil {
 		m = &claim{place: p, addr: addr}

@@ -53,6 +53,9 @@ func Run(t *testing.T, w World) {
 		{"close withdraws", true, testClose},
 		{"many at once", true, testMany},
 		{"state tells", true, testState},
+		{"copies give way", true, testCopies},
+		{"a provider that is not available has no copy", true, testCopyOfHidden},
+		{"our own node goes before its copy", true, testCopyOfOwn},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.announce && w.Tell != nil {

@@ -33,23 +33,16 @@ func (r *Registry) showClient(p place, s registry.Service) {
 		path:  p.dir(dirClient) + "/" + n.Addr(),
 		data:  r.options.Form.Encode(string(registry.AppendURL(nil, u))),
 		addr:  n.Addr(),
-		yield: true,
+		yield: true, silent: true,
 	})
 }
 
 // Announce implements registry.Registry. n needs a host that others can reach and read: a unix socket is refused, and an IPv6
 // address where Options.IPv6 does not say that everybody understands it.
 func (r *Registry) Announce(ctx context.Context, n registry.Node) error {
-	p, err := placeOf(r.address.chroot, n.Service)
+	p, text, err := r.checked(n)
 	if err != nil {
 		return err
-	}
-	text, err := n.Text()
-	if err != nil {
-		return err
-	}
-	if err := r.reachable(n); err != nil {
-		return fmt.Errorf("registry/zookeeper: announce %s at %s: %w", n.Path, n.Addr(), err)
 	}
 	w := wish{data: r.options.Form.Encode(text), addr: n.Addr(), available: n.Available, goneFirst: !n.Available}
 	w.path, w.instead = p.dir(dirServer)+"/"+w.addr, p.dir(dirUnavailable)+"/"+w.addr
@@ -57,6 +50,20 @@ func (r *Registry) Announce(ctx context.Context, n registry.Node) error {
 		w.path, w.instead = w.instead, w.path
 	}
 	return r.want(ctx, p, dirServer, w)
+}
+
+// checked returns where n is announced and its text, or what is wrong with it.
+func (r *Registry) checked(n registry.Node) (p place, text string, err error) {
+	if p, err = placeOf(r.address.chroot, n.Service); err != nil {
+		return p, "", err
+	}
+	if text, err = n.Text(); err != nil {
+		return p, "", err
+	}
+	if err := r.reachable(n); err != nil {
+		return p, "", fmt.Errorf("registry/zookeeper: announce %s at %s: %w", n.Path, n.Addr(), err)
+	}
+	return p, text, nil
 }
 
 // AnnounceAgent implements registry.AgentAnnouncer as motan-go does, except that the node says nothing of folders on this

@@ -50,8 +50,10 @@ type wish struct {
 	data      []byte
 	addr      string
 	available bool
-	yield     bool // somebody else's node in that place is as good
-	goneFirst bool // remove instead before making path
+	yield     bool   // somebody else's node in that place is as good
+	unless    string // it must not be there while somebody has this node; empty for none
+	silent    bool   // nobody is told of it
+	goneFirst bool   // remove instead before making path
 }
 
 // due returns when the claim has to be looked at in session, false while it is being looked at.
@@ -122,14 +124,19 @@ func (m *claim) repaired(again bool, every time.Duration, log *slog.Logger) {
 
 // hold makes the tree agree with w, and reports whether it did not before. A node that is right already is left alone, so
 // that its readers see no change. One that belongs to another session (ours of before, or that of a process that had the same
-// address) is replaced.
-func (c client) hold(w wish) (changed bool, err error) {
+// address) is replaced, unless w yields to those that are not ours.
+func (c client) hold(w wish, ours []int64) (changed bool, err error) {
+	if w.unless != "" {
+		if stat, err := c.stat(w.unless); err != nil || stat != nil {
+			return false, errors.Join(err, c.release(w, ours))
+		}
+	}
 	if w.goneFirst {
 		if changed, err = c.clear(w.instead); err != nil {
 			return false, err
 		}
 	}
-	claimed, err := c.claim(w)
+	claimed, err := c.claim(w, ours)
 	if err != nil {
 		return false, err
 	}
@@ -142,7 +149,7 @@ func (c client) hold(w wish) (changed bool, err error) {
 }
 
 // claim makes the node of w, and reports whether it was not there.
-func (c client) claim(w wish) (changed bool, err error) {
+func (c client) claim(w wish, ours []int64) (changed bool, err error) {
 	for range claimTries {
 		data, stat, err := c.get(w.path)
 		switch {
@@ -151,7 +158,7 @@ func (c client) claim(w wish) (changed bool, err error) {
 		case err != nil:
 		case stat.EphemeralOwner == c.id && bytes.Equal(data, w.data):
 			return false, nil
-		case stat.EphemeralOwner != c.id && w.yield:
+		case w.yield && !slices.Contains(ours, stat.EphemeralOwner):
 			return false, nil
 		default:
 			err = c.replace(w.path, stat.Version, w.data)

@@ -224,14 +224,17 @@ func (r *Registry) lookoutJob(c client, o *lookout, now time.Time) job {
 // claimJob makes the tree agree with a claim. The caller holds mu.
 func (r *Registry) claimJob(c client, path string, m *claim, ours []int64) job {
 	want, withdrawn, generation := m.want, m.withdrawn, m.generation
+	overruled := r.overrules(path, m)
 	m.busy = true
 	return func() func(time.Time) {
 		var err error
 		changed := false
-		if withdrawn {
+		switch {
+		case overruled: // the node there is of this session as well
+		case withdrawn:
 			err = c.release(want, ours)
-		} else {
-			changed, err = c.hold(want)
+		default:
+			changed, err = c.hold(want, ours)
 		}
 		return func(now time.Time) {
 			m.busy = false

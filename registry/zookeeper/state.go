@@ -42,7 +42,7 @@ func (r *Registry) State() registry.State {
 		}
 	}
 	for _, m := range r.claims {
-		if m.want.yield || m.withdrawn {
+		if m.want.silent || m.withdrawn {
 			continue
 		}
 		s.Announced = append(s.Announced, registry.AnnounceState{

@@ -59,6 +59,7 @@ var (
 	_ registry.Registry       = (*Registry)(nil)
 	_ registry.Commander      = (*Registry)(nil)
 	_ registry.AgentAnnouncer = (*Registry)(nil)
+	_ registry.Copier         = (*Registry)(nil)
 	_ registry.Closer         = (*Registry)(nil)
 	_ registry.Stater         = (*Registry)(nil)
 )
