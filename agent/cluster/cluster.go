@@ -194,8 +194,9 @@ func (k *Cluster) try(c *motan.Call, n int) {
 	e := p.choose(c, n)
 	c.Endpoint, c.Target = e.Addr(), e
 	if !k.settings.Local {
-		c.Group = e.Node().Group
-		c.Request.Set("M_g", c.Group)
+		d := e.Node()
+		c.Group = d.Group
+		c.Request.Set("M_g", d.called())
 	}
 	if k.measured {
 		e.remember().inFlight.Add(1)

@@ -46,6 +46,27 @@ func (e *Endpoint) at(n *registry.Node) bool {
 	return string(n.AppendAddr(space[:0])) == e.Addr()
 }
 
+// describe returns what is said of n, with what calls have shown; v is nil for nothing.
+func describe(n *registry.Node, v *vitals) *Node {
+	serves := ""
+	if n.Params[registry.SyncedFrom] != "" {
+		serves = n.Params[registry.SyncedGroup]
+	}
+	switch {
+	case v == nil && serves != "", v != nil && v.serves != serves:
+		v = &vitals{serves: serves}
+	}
+	return &Node{Group: n.Group, Params: n.Params, vitals: v}
+}
+
+// called is the group that calls to the node name: what its provider knows.
+func (d *Node) called() string {
+	if d.vitals != nil && d.vitals.serves != "" {
+		return d.vitals.serves
+	}
+	return d.Group
+}
+
 // is tells whether that is what is said of n.
 func (d *Node) is(n *registry.Node) bool {
 	return d.Group == n.Group && registry.SameParams(d.Params, n.Params)

@@ -69,6 +69,22 @@ func TestGroupOfTheNode(t *testing.T) {
 	}
 }
 
+// A copy from another registry may be in another group than the one that its provider knows.
+func TestGroupOfACopy(t *testing.T) {
+	s := motantest.NewServer(t, motantest.Reply(nil))
+	k := newCluster(t, cluster.Settings{})
+	n := node(t, s.Addr())
+	n.Group, n.Params = "east-g", map[string]string{registry.SyncedFrom: "east", registry.SyncedGroup: "g"}
+	k.Update([]registry.Node{n})
+	c := do(t, k, newCall(""))
+	if got := string(received(t, s).Group()); got != "g" {
+		t.Errorf("M_g: got %q, want the provider's g", got)
+	}
+	if c.Group != "east-g" {
+		t.Errorf("group of the call: got %q, want east-g", c.Group)
+	}
+}
+
 // What the cluster adds to replies, and that it leaves alone what providers say.
 func TestReplyMetadata(t *testing.T) {
 	tests := []struct {

@@ -133,12 +133,12 @@ func described(n *registry.Node, before *Node, endpoints []Endpoint) *Node {
 		return before
 	}
 	if before != nil && before.vitals != nil {
-		return &Node{Group: n.Group, Params: n.Params, vitals: before.vitals}
+		return describe(n, before.vitals)
 	}
 	if last := len(endpoints) - 1; last >= 0 {
 		if d := endpoints[last].Node(); d.vitals == nil && d.is(n) {
 			return d
 		}
 	}
-	return &Node{Group: n.Group, Params: n.Params}
+	return describe(n, nil)
 }

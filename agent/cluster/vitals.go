@@ -5,6 +5,8 @@ import "sync/atomic"
 // vitals are what calls of one cluster have shown of an endpoint. Most of a large mesh's endpoints never have any: they
 // are made when there is something to remember.
 type vitals struct {
+	serves string // the group that the provider knows, of a copy in another one; here because few nodes have it, and not changed
+
 	peak     atomic.Uint64 // latency in ns, a float64; 0 before the first
 	measured atomic.Int64  // when that was
 	inFlight atomic.Int32  // calls; counted where the balance needs it
