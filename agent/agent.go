@@ -208,6 +208,7 @@ func (a *Agent) begin(ctx context.Context) error {
 		return err
 	}
 	a.show(a.snapshot.Load())
+	a.snapshot.Load().copy(ctx, a.compiler)
 	a.restoreDynamics()
 	for _, l := range a.listeners.http {
 		a.serve("http", l, a.httpIn.Serve)
@@ -250,6 +251,7 @@ func (a *Agent) drain(force <-chan struct{}) {
 		case <-stopped:
 		}
 	}()
+	a.snapshot.Load().withdrawCopies()
 	if a.announcer.withdraw(ctx) {
 		select {
 		case <-time.After(c.PropagationDelay): //nolint:forbidigo // once, at the end

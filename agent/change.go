@@ -57,6 +57,7 @@ func (a *Agent) change(c *conf.Config) error {
 		next.close()
 		return err
 	}
+	next.copy(a.life, a.compiler)
 	old.close()
 	return nil
 }

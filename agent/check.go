@@ -33,8 +33,12 @@ telling anybody. Exit code 0 and a summary, or 1 and every mistake as file:line:
 			if err := tryCompile(c, x, slog.New(&warnings{w: cmd.ErrOrStderr(), said: said.String()})); err != nil {
 				return &ConfigError{placed{err}}
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "configuration is good: %d registries, %d refers, %d services, %d http clients\n",
+			line := fmt.Sprintf("configuration is good: %d registries, %d refers, %d services, %d http clients",
 				len(c.Registries), len(c.Refers), len(c.Services), len(c.HTTPClients))
+			if n := len(c.Syncs); n > 0 {
+				line += fmt.Sprintf(", %d entries of registry-sync", n)
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), line)
 			return err
 		},
 	}

@@ -41,6 +41,7 @@ type compiler struct {
 	registries shared[registry.Registry]
 	routes     shared[*route]
 	exports    shared[*export]
+	syncers    shared[*syncer]
 	attic      attic
 	linger     time.Duration  // how long what was taken out of use is kept for calls that may have found it
 	background sync.WaitGroup // registries that are left, checks that end
@@ -101,6 +102,11 @@ func (k *compiler) compile(c *conf.Config, old *snapshot) (*snapshot, error) {
 		}
 	}
 	s.rules = k.rulebook.compile(s)
+	for _, x := range c.Syncs {
+		if err := k.sync(s, x); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	errs = append(errs, k.readSwitches(s, old))
 	if err := errors.Join(errs...); err != nil {
 		s.close()

@@ -70,8 +70,9 @@ func newManagement(a *Agent) *management {
 		answer(w, http.StatusMethodNotAllowed, problem{"nodes are read with GET, announced with PUT, withdrawn with DELETE"})
 	})
 	mux.HandleFunc("GET /api/v1/registries", m.registries)
+	mux.HandleFunc("GET /api/v1/registry-sync", m.syncs)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusNotFound, problem{"nothing is served at this address; there are /api/v1/services, /api/v1/registries, /api/v1/filters, /api/v1/switches, /api/v1/traffic, /api/v1/local/nodes and, with POST, /api/v1/reload"})
+		answer(w, http.StatusNotFound, problem{"nothing is served at this address; there are /api/v1/services, /api/v1/registries, /api/v1/registry-sync, /api/v1/filters, /api/v1/switches, /api/v1/traffic, /api/v1/local/nodes and, with POST, /api/v1/reload"})
 	})
 	m.server = &http.Server{
 		Handler:           mux,

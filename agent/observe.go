@@ -18,6 +18,7 @@ func (a *Agent) observe() {
 	figures = append(figures, a.compiler.states.Figures()...)
 	figures = append(figures, a.survivalFigures()...)
 	figures = append(figures, a.serviceFigures()...)
+	figures = append(figures, a.syncFigures()...)
 	figures = append(figures, a.reloads.figures()...)
 	figures = append(figures, a.reporter.figures()...)
 	figures = append(figures, a.trafficFigures()...)

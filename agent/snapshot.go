@@ -23,6 +23,7 @@ type snapshot struct {
 	ports      []int                          // that services are exported on, ascending
 	commands   *commands                      // of all snapshots
 	switches   map[string]filters.SwitchValue // as configured
+	syncs      []*item[*syncer]               // in the order of the configuration
 	filters    []placedFilter                 // that stand in the chains
 	rules      map[*route]*traffic.Rules      // of the refers that have some in motan-traffic
 
@@ -69,6 +70,13 @@ func (k *compiler) steer(s *snapshot) {
 	k.rulebook.use(s)
 }
 
+// copy begins what registry-sync asks for. Unlike start it is felt by others.
+func (s *snapshot) copy(ctx context.Context, k *compiler) {
+	for _, x := range s.syncs {
+		x.value.start(ctx, k)
+	}
+}
+
 // pending is how many refers have heard nothing of their nodes yet, neither from a registry
 // nor from the disk.
 func (s *snapshot) pending() int { return len(s.unknown()) }
@@ -90,6 +98,9 @@ func (s *snapshot) close() {
 		x.release()
 	}
 	for _, x := range s.byService {
+		x.release()
+	}
+	for _, x := range s.syncs {
 		x.release()
 	}
 	for _, x := range s.holds { // last: routes look into them

@@ -49,6 +49,7 @@ func (c *checker) check() {
 	c.readAgent()
 	c.readRegistries()
 	c.agentRegistries()
+	c.readSyncs()
 	basicRefers := c.basics(sectionBasicRefer, "basicRefer")
 	c.readRefers(basicRefers)
 	c.readServices()

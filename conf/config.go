@@ -4,11 +4,12 @@ import "time"
 
 // Config is a checked configuration. It is a value: nothing changes it after Load.
 type Config struct {
-	Files         []string    // the files read, in the order in which they were merged
-	Agent         Agent       // section motan-agent with its defaults, flags and environment
-	Registries    []*Registry // in the order of the files
-	Refers        []*Refer    // in the order of the files, one per group
-	Services      []*Service  // in the order of the files, one per group
+	Files         []string        // the files read, in the order in which they were merged
+	Agent         Agent           // section motan-agent with its defaults, flags and environment
+	Registries    []*Registry     // in the order of the files
+	Syncs         []*RegistrySync // in the order of the files
+	Refers        []*Refer        // in the order of the files, one per group
+	Services      []*Service      // in the order of the files, one per group
 	HTTPClients   []*HTTPClient
 	HTTPLocations []Domain      // section http-locations
 	HTTPServices  []HTTPService // section http-service

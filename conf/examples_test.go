@@ -25,8 +25,8 @@ func TestExamples(t *testing.T) {
 			if cfg == nil || len(found) != 0 {
 				t.Fatalf("got %v:\n%s", cfg, lines(found))
 			}
-			if len(cfg.Refers)+len(cfg.Services)+len(cfg.HTTPClients) == 0 {
-				t.Error("the example calls and exports nothing")
+			if len(cfg.Refers)+len(cfg.Services)+len(cfg.HTTPClients)+len(cfg.Syncs) == 0 {
+				t.Error("the example calls, exports and copies nothing")
 			}
 		})
 	}

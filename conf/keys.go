@@ -43,6 +43,7 @@ const (
 	sectionClient       = "motan-client"
 	sectionServer       = "motan-server"
 	sectionRegistry     = "motan-registry"
+	sectionSync         = "registry-sync"
 	sectionBasicRefer   = "motan-basicRefer"
 	sectionRefer        = "motan-refer"
 	sectionBasicService = "motan-basicService"
@@ -71,7 +72,7 @@ type keyTable struct {
 }
 
 var table = sync.OnceValue(func() keyTable {
-	all := slices.Concat(topKeys(), agentKeys(), registryKeys(), zookeeperKeys(), entryKeys(), callKeys(), serveKeys(), filterKeys(), trafficKeys(), otherKeys())
+	all := slices.Concat(topKeys(), agentKeys(), registryKeys(), zookeeperKeys(), syncKeys(), entryKeys(), callKeys(), serveKeys(), filterKeys(), trafficKeys(), otherKeys())
 	slices.SortStableFunc(all, func(a, b Key) int {
 		if c := strings.Compare(a.Sections[0], b.Sections[0]); c != 0 {
 			return c

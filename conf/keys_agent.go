@@ -8,6 +8,7 @@ func topKeys() []Key {
 		{Name: sectionClient, Sections: top, Type: Mapping, NoEffect: true, Since: motanGo, Description: "read by motan-go's client library only"},
 		{Name: sectionServer, Sections: top, Type: Mapping, NoEffect: true, Since: motanGo, Description: "read by motan-go's server library only"},
 		{Name: sectionRegistry, Sections: top, Type: Mapping, Since: motanGo, Description: "registries by id"},
+		{Name: sectionSync, Sections: top, Type: Mapping, Since: motand, Description: "services that are copied from one registry to another, by id"},
 		{Name: sectionBasicRefer, Sections: top, Type: Mapping, Since: motanGo, Description: "what refers and http-clients inherit, by id"},
 		{Name: sectionRefer, Sections: top, Type: Mapping, Since: motanGo, Description: "services that local programs call, by id"},
 		{Name: sectionBasicService, Sections: top, Type: Mapping, Since: motanGo, Description: "what services inherit, by id"},

@@ -18,6 +18,7 @@ func registryKeys() []Key {
 		{Name: "shrink_protection", Type: Bool, Default: "true", Since: motand, Description: "keep nodes that answer when the registry loses most of a service's nodes, or all, within a minute; a file is always believed"},
 		{Name: "shrink_threshold", Type: Int, Unit: "%", Default: "50", Min: 1, Max: 99, Since: motand, Description: "nodes of a service that may go within a minute"},
 		{Name: "shrink_grace", Type: Int, Unit: "ms", Default: "600000", Min: 1, Since: motand, Description: "how long such nodes are kept while others are listed; when nobody is, as long as they answer"},
+		{Name: "meshName", Type: String, Since: motand, Description: "what copies of registry-sync are marked with; all agents call a registry the same; default the id"},
 		{Name: "registryRetryPeriod", Type: Int, NoEffect: true, Description: "never read"},
 		{Name: "ref", Type: String, NoEffect: true, Description: "never read"},
 	}, sectionRegistry)

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"cmp"
 	"net"
 	"slices"
 	"strconv"
@@ -23,6 +24,7 @@ type Registry struct {
 	ConnectTimeout time.Duration
 	Shrink         Shrink
 	ProxyRegistry  string // mesh: protocol://host:port of the registry behind the agent
+	MeshName       string // in the marks of registry-sync; default the id
 	Implicit       bool   // made here because no registry is configured
 	Params         map[string]string
 
@@ -63,7 +65,7 @@ func (c *checker) readRegistries() {
 		r := &Registry{
 			Position: e.at, ID: e.id, Host: v.text("host"), Port: v.int("port"), Group: v.text("group"),
 			RequestTimeout: v.duration("requestTimeout"), ConnectTimeout: v.duration("connectTimeout"),
-			ProxyRegistry: v.text("proxyRegistry"),
+			ProxyRegistry: v.text("proxyRegistry"), MeshName: cmp.Or(v.text("meshName"), e.id),
 			Shrink: Shrink{
 				Protection: v.bool("shrink_protection"), Threshold: v.int("shrink_threshold"), Grace: v.duration("shrink_grace"),
 			},

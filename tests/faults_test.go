@@ -36,6 +36,7 @@ import (
 //	     1,000 services of 100 nodes             + TestFaultScale                figures; no call fails while all nodes of 100 services are replaced
 //	A8.2 two registries, one is lost               TestFaultOneRegistryOfTwo     what the other lists is called without a failure
 //	A8.3 a provider in two registries              TestFaultAnnouncedTwice       it comes and goes in both
+//	     two registries copied both ways           TestFaultSync                 no call fails while an agent that copies, either registry, a provider end; no node outlives its provider
 //
 // Times are told and not checked: they are the machine's as much as motand's.
 
