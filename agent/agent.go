@@ -89,7 +89,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	warnOfLocalIP(a.log, c, ip)
 	a.compiler = &compiler{
 		extensions: x, pool: new(cluster.Pool), metrics: newMetrics(), accessLog: logs.access,
-		states: new(filters.States), switches: new(filters.Switches), route: a.routeTo,
+		states: new(filters.States), switches: new(filters.Switches), spans: logs.spans, route: a.routeTo,
 		local: new(registry.Local), localIP: ip, log: a.log,
 	}
 	a.compiler.rulebook.file, a.compiler.rulebook.log = filepath.Join(c.Agent.RuntimeDir, "traffic.json"), a.log
@@ -192,6 +192,9 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 func (a *Agent) begin(ctx context.Context) error {
 	if a.compiler.accessLog != nil {
 		a.compiler.accessLog.Start()
+	}
+	if a.compiler.spans != nil {
+		a.compiler.spans.Start()
 	}
 	a.changing.Lock()
 	defer a.changing.Unlock()

@@ -50,12 +50,15 @@ func (k *compiler) chains(e *conf.Entry, role string) (outer, inner []motan.Filt
 		settings := filters.Settings{
 			Role: role, ID: e.ID, Service: e.Path, Group: e.Group, Application: e.Application,
 			Params: e.Params, WholeCall: p.always && role == filters.ClientAgent, Metrics: k.metrics, AccessLog: k.accessLog,
-			States: k.states, Switches: k.switches, Route: k.route,
+			States: k.states, Switches: k.switches, Spans: k.spans, Route: k.route,
 		}
 		f, err := entry.New(settings)
 		if err != nil {
 			errs = append(errs, misplaced(e, p.name, err))
 			continue
+		}
+		if x, ok := f.(filters.Attempter); ok && role == filters.ClientAgent {
+			inner = append(inner, x.Attempts())
 		}
 		if !p.always { // those are ours and known not to panic
 			f = filters.NewGuard(p.name, f, settings, k.log)

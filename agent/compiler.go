@@ -15,6 +15,7 @@ import (
 
 	"github.com/motand/motand/agent/cluster"
 	"github.com/motand/motand/agent/metrics"
+	"github.com/motand/motand/agent/trace"
 	"github.com/motand/motand/conf"
 	"github.com/motand/motand/filters"
 	"github.com/motand/motand/motan"
@@ -31,6 +32,7 @@ type compiler struct {
 	states     *filters.States                           // of filters; nil for snapshots that are not used
 	switches   *filters.Switches                         // likewise
 	rulebook   rulebook                                  // of motan-traffic
+	spans      *trace.Recorder                           // of traced calls; nil for snapshots that are not used
 	route      func(service, group string) motan.Handler // see filters.Settings; may be nil
 	local      *registry.Local
 	localIP    string

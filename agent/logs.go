@@ -14,6 +14,7 @@ import (
 
 	"gopkg.in/natefinch/lumberjack.v2"
 
+	"github.com/motand/motand/agent/trace"
 	"github.com/motand/motand/conf"
 	"github.com/motand/motand/filters"
 )
@@ -24,6 +25,7 @@ type logs struct {
 	audit  *slog.Logger // nil when switched off
 	level  *slog.LevelVar
 	access *filters.AccessLogger // nil when switched off
+	spans  *trace.Recorder       // nil when spans go nowhere
 	lost   func() int64          // lines of the log that were lost
 	files  []*lumberjack.Logger
 	close  []func() error // in this order
@@ -53,6 +55,10 @@ func openLogs(c *conf.Config) (*logs, error) {
 	}
 	l.log = slog.New(newRepeats(handler))
 	if err := l.openAccess(a); err != nil {
+		l.end()
+		return nil, err
+	}
+	if err := l.openSpans(a); err != nil {
 		l.end()
 		return nil, err
 	}

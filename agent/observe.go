@@ -16,6 +16,7 @@ func (a *Agent) observe() {
 	figures = append(figures, a.registryFigures()...)
 	figures = append(figures, a.httpFigures()...)
 	figures = append(figures, a.compiler.states.Figures()...)
+	figures = append(figures, a.compiler.spans.Figures()...)
 	figures = append(figures, a.survivalFigures()...)
 	figures = append(figures, a.serviceFigures()...)
 	figures = append(figures, a.syncFigures()...)

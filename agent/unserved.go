@@ -2,6 +2,7 @@ package agent
 
 import (
 	"log/slog"
+	"slices"
 
 	"github.com/motand/motand/conf"
 )
@@ -19,5 +20,25 @@ func warnOfUnserved(log *slog.Logger, c *conf.Config) {
 	}
 	for _, x := range c.HTTPClients {
 		log.Warn("agent: http-client is not served, requests for its domain are refused", "domain", x.Domain, "at", x.Position)
+	}
+	if c.Agent.TraceEndpoint == "" && c.Agent.TraceFile == "" {
+		warnOfTraces(log, c)
+	}
+}
+
+// warnOfTraces tells of the first entry that is to be traced though spans go nowhere.
+func warnOfTraces(log *slog.Logger, c *conf.Config) {
+	var entries []*conf.Entry
+	for _, r := range c.Refers {
+		entries = append(entries, &r.Entry)
+	}
+	for _, s := range c.Services {
+		entries = append(entries, &s.Entry)
+	}
+	for _, e := range entries {
+		if slices.Contains(e.Filters, "trace") {
+			log.Warn("agent: filter trace records nothing, set motan-agent.traceEndpoint or traceFile", "entry", e.ID, "at", e.At("filter"))
+			return
+		}
 	}
 }

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"cmp"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -57,6 +58,11 @@ type Agent struct {
 	LogFilterCaller bool
 	AccessLog       string // accessLog: a path, stdout or off; "" leaves it to LogDir
 	AuditLog        string // auditLog: likewise
+
+	TraceEndpoint  string      // URL of a collector of spans, "" for none
+	TraceHeaders   http.Header // of OTEL_EXPORTER_OTLP_HEADERS; secret
+	TraceFile      string      // path of a file of spans, "" for none
+	TraceQueueSize int         // spans, default 4096
 
 	PIDFile     string // default ./agent.pid
 	RuntimeDir  string // default ./agent_runtime
@@ -192,6 +198,7 @@ func (c *checker) agentFiles(a *Agent, v values) {
 	a.LogMaxMegabytes, a.LogMaxFiles, a.LogMaxDays = v.int("log_max_size"), v.int("log_max_files"), v.int("log_max_age")
 	a.LogCompress = v.bool("log_compress")
 	a.AccessLog, a.AuditLog = v.text("accessLog"), v.text("auditLog")
+	c.agentTraces(a, v)
 	a.PIDFile = cmp.Or(c.opts.PIDFile, v.text("pidfile"))
 	a.RuntimeDir, a.SnapshotDir = v.text("runtime_dir"), v.text("snapshot_dir")
 }

@@ -68,6 +68,8 @@ func ourFilterKeys() []Key {
 		{Name: "loadShed.delay", Type: Int, Unit: "ms", Default: "20", Max: 86_400_000, Since: motand, Description: "wait of calls in the agent that makes it overloaded; 0 is no condition"},
 		{Name: "loadShed.key", Type: String, Default: "priority", Since: motand, Description: "metadata that names the class of a call: high, normal, low"},
 		{Name: "loadShed.class", Type: String, Default: "normal", Values: []string{"high", "normal", "low"}, Since: motand, Description: "class of calls that name none"},
+		{Name: "trace.percent", Type: Float, Unit: "%", Default: "1", Method: true, Since: motand, Description: "trace: share of the traces that begin here which are recorded"},
+		{Name: "trace.parent", Type: Bool, Default: "true", Method: true, Since: motand, Description: "what the caller of a traced call decided about recording counts"},
 		{Name: "switcher.name", Type: String, Method: true, Since: motand, Description: "switcher: the switch that lets calls through; default <id>_switcher"},
 	}
 }

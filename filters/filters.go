@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/motand/motand/agent/metrics"
+	"github.com/motand/motand/agent/trace"
 	"github.com/motand/motand/motan"
 )
 
@@ -31,6 +32,7 @@ type Settings struct {
 	AccessLog *AccessLogger     // nil when no access log is written
 	States    *States           // what outlives the filter; nil means nothing does
 	Switches  *Switches         // nil means that nobody can set the filter's
+	Spans     *trace.Recorder   // where spans go; nil means nowhere
 
 	// Route finds the refer of a service, of any group where group is empty, for calls that
 	// are sent elsewhere. It returns nil where there is none, and may be nil itself. It is
@@ -80,11 +82,18 @@ type Entry struct {
 	New      Constructor
 }
 
+// Attempter is a filter around a call that has a part around each attempt as well.
+type Attempter interface {
+	// Attempts is that part. It stands where an Endpoint filter in its place would.
+	Attempts() motan.Filter
+}
+
 // Table returns every filter by the name that a configuration gives it. The map is the
 // caller's: whoever has filters of his own adds them.
 func Table() map[string]Entry {
 	return map[string]Entry{
 		"accessLog":             {Endpoint, 1, NewAccessLog},
+		"trace":                 {Call, 2, NewTrace},
 		"clusterAccessLog":      {Cluster, 1, NewClusterAccessLog},
 		"metrics":               {Endpoint, 2, NewMetrics},
 		"clusterMetrics":        {Cluster, 5, NewClusterMetrics},

@@ -18,6 +18,7 @@ func TestTable(t *testing.T) {
 		index    int // motan-go's
 	}{
 		"accessLog":             {Endpoint, 1},
+		"trace":                 {Call, 2}, // and around the attempts, where motan-go's is
 		"clusterAccessLog":      {Cluster, 1},
 		"metrics":               {Endpoint, 2},
 		"clusterMetrics":        {Cluster, 5},
@@ -79,6 +80,7 @@ func TestManuals(t *testing.T) {
 	manuals := map[string]string{
 		"accesslog.go":      "AccessLog",
 		"metrics.go":        "Metrics",
+		"trace.go":          "Trace",
 		"switcher.go":       "Switcher",
 		"timeout.go":        "Timeout",
 		"degrade.go":        "Degrade",

@@ -14,7 +14,10 @@ const maxCuts = 4
 // which the format cannot carry, become spaces.
 func (f *Frame) Set(name, value string) { set(f, name, value) }
 
-// SetBytes is [Frame.Set] with the value as bytes, which are copied.
+// SetBytes is [Frame.Set] with the value as bytes, which are copied. Where it is inlined in another package the value
+// has to be on the heap: the compiler loses sight of it in the generic set.
+//
+//go:noinline
 func (f *Frame) SetBytes(name string, value []byte) { set(f, name, value) }
 
 // SetInt is [Frame.Set] with a decimal number.

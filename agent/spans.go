@@ -1,0 +1,28 @@
+package agent
+
+import (
+	"os"
+
+	"github.com/motand/motand/agent/trace"
+	"github.com/motand/motand/conf"
+)
+
+// openSpans makes what takes the spans of traced calls to where the configuration says.
+func (l *logs) openSpans(a *conf.Agent) error {
+	if a.TraceEndpoint == "" && a.TraceFile == "" {
+		return nil
+	}
+	o := trace.Options{URL: a.TraceEndpoint, Headers: a.TraceHeaders, Queue: a.TraceQueueSize, Service: a.Application, Version: Version, Log: l.log}
+	o.Host, _ = os.Hostname() // unnamed, if it has none
+	if a.TraceFile != "" {
+		file, err := l.file(a, a.TraceFile)
+		if err != nil {
+			return err
+		}
+		o.File = file
+		l.close = append([]func() error{file.Close}, l.close...)
+	}
+	l.spans = trace.NewRecorder(o)
+	l.close = append([]func() error{l.spans.Close}, l.close...)
+	return nil
+}
