@@ -206,9 +206,9 @@ func sameHolds(s, old *snapshot, ids []string) bool {
 }
 
 func (k *compiler) newRoute(r *conf.Refer, source registry.Registry) (*route, error) {
-	balance := newBalance(r)
-	if balance == nil { // a program of one's own may know further names
-		return nil, fmt.Errorf("%s: refer %s: loadbalance %q is not one of %s", r.At("loadbalance"), r.ID, r.LoadBalance, strings.Join(cluster.Balances(), ", "))
+	settings, err := k.clusterSettings(r)
+	if err != nil {
+		return nil, err
 	}
 	x := &route{refer: r, source: source, first: make(chan struct{})}
 	x.crossing.route = x
@@ -221,14 +221,8 @@ func (k *compiler) newRoute(r *conf.Refer, source registry.Registry) (*route, er
 		x.heard.Store(true)
 		close(x.first)
 	}}
-	x.cluster = cluster.New(cluster.Settings{
-		Service: r.Path, Group: r.Group, Version: r.Version, Application: r.Application,
-		Timeouts: cluster.Timeouts{Request: r.RequestTimeout, Min: r.MinRequestTimeout, Max: r.MaxRequestTimeout},
-		Retries:  r.Retries, Methods: methods(&r.Entry), Balance: balance,
-		Health:      cluster.Health{Failures: r.ErrorCountThreshold, Pause: r.KeepaliveInterval},
-		Connections: r.ClientConnections, MaxContentLength: r.MaxContentLength, ConnectTimeout: r.ConnectTimeout,
-		GzipOver: r.MingzSize, Pool: k.pool, Attempts: inner,
-	})
+	settings.Attempts = inner
+	x.cluster = cluster.New(settings)
 	x.handler = motan.NewChain(&x.crossing, outer...)
 	return x, nil
 }

@@ -47,9 +47,11 @@ func Default() Extensions {
 			"motan":  newMotanProvider,
 			"http":   newHTTPProvider,
 			"httpx":  newHTTPProvider, // without proxyAddress it is http's third mode
+			"cgi":    newCGIProvider,
 			"demo": func(*conf.Service, ProviderEnv) (motan.Handler, func(), error) {
 				return demoProvider{}, nil, nil
 			},
+			"mockProvider": newMockProvider,
 		},
 		Registries: map[string]NewRegistry{
 			"direct":    newDirect,
@@ -59,7 +61,7 @@ func Default() Extensions {
 			"zookeeper": newZooKeeper,
 			"zk":        newZooKeeper,
 		},
-		Probes: map[string]NewProbe{"tcp": newTCPProbe, "http": newHTTPProbe, "motan": newMotanProbe},
+		Probes: map[string]NewProbe{"tcp": newTCPProbe, "http": newHTTPProbe, "motan": newMotanProbe, "fastcgi": newFastCGIProbe},
 	}
 }
 
@@ -75,7 +77,7 @@ func (x *Extensions) known() conf.Known {
 
 // motanGoProviders are motan-go's that motand does not have. A configuration may name them, so
 // that an agent can be replaced in place; their calls are refused, and the log says so.
-var motanGoProviders = []string{"cgi", "default", "mockProvider"}
+var motanGoProviders = []string{"default"}
 
 // motanGoRegistries are those that a configuration may name likewise. They know nobody.
 var motanGoRegistries = []string{"mesh", "consul"}

@@ -128,6 +128,7 @@ func (a *Agent) upstreamFigures() []metrics.Figure {
 		}),
 		a.leftOut("motand_endpoints_left_out", "Endpoints that are left out for a while because calls to them failed; services without any are not listed.", false),
 		a.leftOut("motand_endpoints_left_out_total", "How often an endpoint was left out, by service.", true),
+		a.repeated(),
 		gauge("motand_upstream_in_flight", "Calls that wait for a provider's reply.", func() float64 {
 			n := 0
 			a.compiler.pool.Each(func(c *motan.Client) { n += c.InFlight() })
@@ -156,6 +157,31 @@ func (a *Agent) leftOut(name, help string, ever bool) metrics.Figure {
 			emit(float64(n), s.group, s.path)
 		}
 	}}
+}
+
+// repeated is what was done about calls that fail or take long, by service.
+func (a *Agent) repeated() metrics.Figure {
+	return metrics.Figure{
+		Name: "motand_cluster_events_total", Help: "What was done about calls that fail or take long; services for which nothing was are not listed.",
+		Labels: []string{"group", "service", "event"}, Counter: true,
+		Read: func(emit func(float64, ...string)) {
+			type event struct{ group, path, name string }
+			sums := make(map[event]int64)
+			for _, x := range a.snapshot.Load().all { // one for each version as well
+				n := x.cluster.Counts()
+				for name, count := range map[string]int64{
+					"expired": n.Expired, "retry": n.Retries, "backup": n.Backups, "backup_won": n.BackupsWon, "budget_used_up": n.Exhausted,
+				} {
+					if count > 0 {
+						sums[event{x.refer.Group, x.refer.Path, name}] += count
+					}
+				}
+			}
+			for e, n := range sums {
+				emit(float64(n), e.group, e.path, e.name)
+			}
+		},
+	}
 }
 
 func (a *Agent) registryFigures() []metrics.Figure {

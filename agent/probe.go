@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/motand/motand/conf"
+	"github.com/motand/motand/httpbridge/fastcgi"
 	"github.com/motand/motand/motan"
 )
 
@@ -65,6 +66,13 @@ func newTCPProbe(s *conf.Service) (Probe, error) {
 func newMotanProbe(s *conf.Service) (Probe, error) {
 	options := motan.ConnOptions{ConnectTimeout: s.Health.Timeout}
 	return probeFunc(func(ctx context.Context) error { return motan.Ping(ctx, s.Health.Address, options) }), nil
+}
+
+// newFastCGIProbe asks for the ping.path of PHP-FPM, or whether the server answers at all.
+func newFastCGIProbe(s *conf.Service) (Probe, error) {
+	network, addr := dialTarget(s.Health.Address)
+	path := strings.TrimSuffix(s.Health.Path, "/")
+	return probeFunc(func(ctx context.Context) error { return fastcgi.Ping(ctx, network, addr, path) }), nil
 }
 
 // newHTTPProbe fetches a path and looks at the status, of a redirection as well. Each check

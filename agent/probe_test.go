@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/motand/motand/conf"
+	"github.com/motand/motand/httpbridge/fastcgi/fpmtest"
 	"github.com/motand/motand/motan/motantest"
 )
 
@@ -60,6 +61,8 @@ func TestProbes(t *testing.T) {
 		{"http", "http", addr, "/up", false, ""},
 		{"http, host is the domain", "http", addr, "/host", false, ""},
 		{"http, redirected", "http", addr, "/moved", false, ""},
+		{"fastcgi, nobody", "fastcgi", gone, "/", false, "refused"},
+		{"fastcgi, silence", "fastcgi", silent.Addr().String(), "/", false, "timeout"},
 		{"http, failing", "http", addr, "/", false, "status 500"},
 		{"http, nobody", "http", gone, "/", false, "refused"},
 		{"http, silence", "http", silent.Addr().String(), "/", false, "deadline"},
@@ -91,13 +94,30 @@ func TestProbes(t *testing.T) {
 	}
 }
 
+// The check of PHP-FPM, with its ping.path and without.
+func TestFastCGIProbe(t *testing.T) {
+	fpm := fpmtest.Start(t, fpmtest.Options{})
+	for path, want := range map[string]string{"/": "", fpmtest.PingPath: "", "/other": "status 404"} {
+		p, err := Default().Probes["fastcgi"](&conf.Service{Health: conf.HealthCheck{Address: "unix://" + fpm.Address, Path: path}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		err = p.Probe(ctx)
+		cancel()
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", path, err, want)
+		}
+	}
+}
+
 // A check that nobody knows is told with its place and what there is.
 func TestUnknownProbe(t *testing.T) {
 	x := Default()
 	c := parse(t, x, "", recorderless+"motan-service:\n  s: {path: p, group: g, provider: demo, healthCheck: tcp, healthCheck.address: 'h:1'}\n")
 	delete(x.Probes, "tcp")
 	_, err := newCompiler(t, x).compile(c, nil)
-	if err == nil || !strings.Contains(err.Error(), `healthCheck "tcp" is not known; there are http, motan`) || !strings.HasPrefix(err.Error(), "motan.yaml:") {
+	if err == nil || !strings.Contains(err.Error(), `healthCheck "tcp" is not known; there are fastcgi, http, motan`) || !strings.HasPrefix(err.Error(), "motan.yaml:") {
 		t.Errorf("got %v, want the place and what there is", err)
 	}
 }

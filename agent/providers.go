@@ -80,7 +80,36 @@ func (p *motanProvider) Return(c *motan.Call, _ int) bool {
 	return true
 }
 
+// newMockProvider makes motan-go's mockProvider, which answers "ok" whatever it is asked.
+func newMockProvider(*conf.Service, ProviderEnv) (motan.Handler, func(), error) {
+	return motan.HandlerFunc(func(c *motan.Call) { demoAnswer(c, "ok") }), nil, nil
+}
+
 func newHTTPProvider(s *conf.Service, e ProviderEnv) (motan.Handler, func(), error) {
+	return newBridge(httpSettings(s, e))
+}
+
+// newCGIProvider makes a provider of scripts behind FastCGI.
+func newCGIProvider(s *conf.Service, e ProviderEnv) (motan.Handler, func(), error) {
+	settings := httpSettings(s, e)
+	settings.ProxyAddress, settings.HTTPRequestMethod = "", s.CGI.RequestMethod
+	settings.CGI = &httpbridge.CGISettings{
+		Address: s.CGI.Address, ScriptFilename: s.CGI.ScriptFilename, DocumentRoot: s.CGI.DocumentRoot,
+		KeepConnections: s.CGI.Keep, Log: e.Log.With("service", s.Path, "group", s.Group),
+	}
+	return newBridge(settings)
+}
+
+func newBridge(settings httpbridge.ProviderSettings) (motan.Handler, func(), error) {
+	p, err := httpbridge.NewProvider(settings)
+	if err != nil {
+		return nil, nil, err
+	}
+	return p, p.Close, nil
+}
+
+// httpSettings are what the configuration says of a provider that speaks HTTP.
+func httpSettings(s *conf.Service, e ProviderEnv) httpbridge.ProviderSettings {
 	h := s.HTTP
 	settings := httpbridge.ProviderSettings{
 		Domain:                h.Domain,
@@ -112,26 +141,7 @@ func newHTTPProvider(s *conf.Service, e ProviderEnv) (motan.Handler, func(), err
 			settings.Methods[m.Name] = httpbridge.MethodSettings{URLFormat: m.URLFormat, HTTPRequestMethod: m.RequestMethod}
 		}
 	}
-	p, err := httpbridge.NewProvider(settings)
-	if err != nil {
-		return nil, nil, err
-	}
-	return p, p.Close, nil
-}
-
-// methods turns what the configuration says of single methods into the cluster's terms.
-func methods(e *conf.Entry) map[string]cluster.Method {
-	if len(e.Methods) == 0 {
-		return nil
-	}
-	all := make(map[string]cluster.Method, len(e.Methods))
-	for name, m := range e.Methods {
-		all[name] = cluster.Method{
-			Timeouts: cluster.Timeouts{Request: m.RequestTimeout, Min: m.MinRequestTimeout, Max: m.MaxRequestTimeout},
-			Retries:  m.Retries,
-		}
-	}
-	return all
+	return settings
 }
 
 // localIP returns the address that others reach this host by: the first IPv4 address that is

@@ -149,6 +149,17 @@ func TestProvidersOfMotanGo(t *testing.T) {
 	}
 }
 
+func TestMockProvider(t *testing.T) {
+	h, err := local(t, "    provider: mockProvider\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := do(t, h, request("svc", "m"))
+	if got := string(c.Reply.Body()); c.Err != nil || got != "\x01\x00\x00\x00\x02ok" {
+		t.Errorf("got %v %q, want the string ok", c.Err, got)
+	}
+}
+
 func TestNodeAnnounced(t *testing.T) {
 	k := newCompiler(t, Default())
 	s := &conf.Service{Entry: conf.Entry{Path: "svc", Group: "g", Version: "2.0", RequestTimeout: 1500e6, Params: map[string]string{"key": "value", "export": "old"}}}

@@ -90,8 +90,8 @@ func (c *checker) checkProvider(s *Service, hasURLs, hasLocations bool) {
 			c.f.errorf(s.Position, path, "service %s has no URL; add URL_FORMAT: http://127.0.0.1:8080/%%s", quote(s.ID))
 		}
 	case "cgi":
-		if s.CGI.ScriptFilename == "" {
-			c.f.warnf(s.Position, path, "service %s has no CGI_SCRIPT_FILENAME, without which PHP-FPM answers 404", quote(s.ID))
+		if s.CGI.ScriptFilename == "" && s.CGI.DocumentRoot == "" {
+			c.f.errorf(s.Position, path, "service %s has neither CGI_SCRIPT_FILENAME nor CGI_DOCUMENT_ROOT, of which one must say which script answers", quote(s.ID))
 		}
 	}
 }

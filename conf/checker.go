@@ -183,9 +183,9 @@ func (k Known) withDefaults() Known {
 		Providers:  or(k.Providers, "http", "httpx", "cgi", "motan2", "motan"),
 		Filters: or(k.Filters, "accessLog", "metrics", "circuitBreaker", "failfast", "trace", "rateLimit", "clusterAccessLog", "clusterMetrics", "clusterCircuitBreaker",
 			"switcher", "acl", "loadShed", "timeout", "degrade", "concurrency", "header", "faultInjection", "mock"),
-		HAStrategies:   or(k.HAStrategies, "failover", "backupRequest"),
+		HAStrategies:   or(k.HAStrategies, "failover", "backupRequest", "failfast"),
 		LoadBalances:   or(k.LoadBalances, "random", "roundrobin", "wrr", "consistentHashKey", "leastActive", "p2c"),
-		HealthChecks:   or(k.HealthChecks, "tcp", "http", "motan"),
+		HealthChecks:   or(k.HealthChecks, "tcp", "http", "motan", "fastcgi"),
 		Serializations: or(k.Serializations, "simple", "breeze", "hessian2", "protobuf", "grpc-pb", "grpc-pb-json", "fastjson"),
 	}
 }

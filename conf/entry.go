@@ -57,6 +57,7 @@ type Method struct {
 	MinRequestTimeout time.Duration
 	MaxRequestTimeout time.Duration
 	Retries           int
+	Idempotent        bool // default true; of refers
 	Backup            BackupRequest
 	Params            map[string]string // the method's own keys as text
 }

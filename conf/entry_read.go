@@ -91,6 +91,7 @@ func (c *checker) methodOf(v values, path, prefix string) Method {
 		MinRequestTimeout: v.duration(pick("minRequestTimeout")),
 		MaxRequestTimeout: v.duration(pick("maxRequestTimeout")),
 		Retries:           v.int(pick("retries")),
+		Idempotent:        v.bool(pick("idempotent")),
 	}
 	if m.MinRequestTimeout == 0 {
 		m.MinRequestTimeout = m.RequestTimeout / 2

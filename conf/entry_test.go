@@ -24,6 +24,9 @@ func TestReferDefaults(t *testing.T) {
 		{"maxRequestTimeout", r.MaxRequestTimeout, 2 * time.Second},
 		{"retries", r.Retries, 0},
 		{"haStrategy", r.HAStrategy, "failover"},
+		{"idempotent", r.Idempotent, true},
+		{"retryBudget", r.RetryBudget, 20},
+		{"retryBudgetMin", r.RetryFloor, 10},
 		{"loadbalance", r.LoadBalance, "random"},
 		{"serialization", r.Serialization, "simple"},
 		{"mingzSize", r.MingzSize, 0},
@@ -60,7 +63,7 @@ func TestServiceDefaults(t *testing.T) {
 	check(t, "connectRetryInterval", s.ConnectRetryInterval, 5*time.Second)
 	check(t, "errorCountThreshold", s.ErrorCountThreshold, 0)
 	check(t, "HTTP", s.HTTP, conf.HTTP{ProxySchema: "http", RequestMethod: "GET", IdleConnectionTimeout: 5 * time.Second, MaxConnections: 1024, EnableRewrite: true})
-	check(t, "CGI", s.CGI, conf.CGI{Host: "127.0.0.1", Port: 9000, RequestMethod: "GET"})
+	check(t, "CGI", s.CGI, conf.CGI{Address: "127.0.0.1:9000", RequestMethod: "GET", Keep: 4})
 }
 
 func TestInheritance(t *testing.T) {
@@ -141,6 +144,7 @@ motan-refer:
     backupRequestDelayTime: 7
     get(java.lang.String).requestTimeout: 200
     get(java.lang.String).retries: 0
+    get(java.lang.String).idempotent: false
     get(java.util.Map,int).backupRequestDelayRatio: 50
     report().requestTimeout: 3000
     report().minRequestTimeout: 100
@@ -155,15 +159,15 @@ motan-refer:
 		{"get", "java.lang.String", conf.Method{
 			RequestTimeout: 200 * time.Millisecond, MinRequestTimeout: 100 * time.Millisecond, MaxRequestTimeout: 5 * time.Second,
 			Backup: conf.BackupRequest{DelayTime: 7 * time.Millisecond, DelayRatio: 90, MaxRetryRatio: 15},
-			Params: map[string]string{"requestTimeout": "200", "retries": "0"},
+			Params: map[string]string{"requestTimeout": "200", "retries": "0", "idempotent": "false"},
 		}, true},
 		{"get", "java.util.Map,int", conf.Method{
-			RequestTimeout: time.Second, MinRequestTimeout: 500 * time.Millisecond, MaxRequestTimeout: 5 * time.Second, Retries: 1,
+			RequestTimeout: time.Second, MinRequestTimeout: 500 * time.Millisecond, MaxRequestTimeout: 5 * time.Second, Retries: 1, Idempotent: true,
 			Backup: conf.BackupRequest{DelayTime: 7 * time.Millisecond, DelayRatio: 50, MaxRetryRatio: 15},
 			Params: map[string]string{"backupRequestDelayRatio": "50"},
 		}, true},
 		{"report", "", conf.Method{
-			RequestTimeout: 3 * time.Second, MinRequestTimeout: 100 * time.Millisecond, MaxRequestTimeout: 5 * time.Second, Retries: 1,
+			RequestTimeout: 3 * time.Second, MinRequestTimeout: 100 * time.Millisecond, MaxRequestTimeout: 5 * time.Second, Retries: 1, Idempotent: true,
 			Backup: conf.BackupRequest{DelayTime: 7 * time.Millisecond, DelayRatio: 90, MaxRetryRatio: 15},
 			Params: map[string]string{"requestTimeout": "3000", "minRequestTimeout": "100", "custom": "x"},
 		}, true},
@@ -262,7 +266,7 @@ func TestExportAndProxy(t *testing.T) {
 		{"export: ':1', proxy: 'motan:2'", motan2(1), conf.ProtocolPort{Protocol: "motan", Port: 2}, "motan"},
 		{"export: 'motan: 1', proxy: ' motan2 : 2 '", conf.ProtocolPort{Protocol: "motan", Port: 1}, motan2(2), "motan2"},
 		{"proxy: motan2, proxy.host: 'unix:///a'", motan2(9982), conf.ProtocolPort{Protocol: "motan2"}, "motan2"},
-		{"provider: cgi, export: 'cgi:1'", conf.ProtocolPort{Protocol: "cgi", Port: 1}, conf.ProtocolPort{}, "cgi"},
+		{"provider: cgi, CGI_DOCUMENT_ROOT: /w, export: 'cgi:1'", conf.ProtocolPort{Protocol: "cgi", Port: 1}, conf.ProtocolPort{}, "cgi"},
 	} {
 		t.Run(test.keys, func(t *testing.T) {
 			s := load(t, "motan-service:\n  a: {path: p, "+test.keys+"}\n", conf.Options{}).Services[0]

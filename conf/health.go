@@ -12,9 +12,9 @@ import (
 // HealthCheck says how an exported service's local provider is looked at. The service is available for callers only
 // while the check passes.
 type HealthCheck struct {
-	Kind        string        // tcp, http, motan or another that the program was built with; "" is no check
+	Kind        string        // tcp, http, motan, fastcgi or another that the program was built with; "" is no check
 	Address     string        // host:port or unix:///path
-	Path        string        // http: what is fetched, default /
+	Path        string        // http: what is fetched, default /; fastcgi: ping.path of the pool, default / for none
 	FirstStatus int           // http: the lowest status that passes, default 200
 	LastStatus  int           // http: the highest one, default 399
 	Interval    time.Duration // between two checks, default 2 s; a fifth more or less by chance
@@ -100,9 +100,7 @@ func (s *Service) providerAddress() string {
 		}
 		return addressOfURL(s.HTTP.URLFormat)
 	case "cgi":
-		if s.CGI.Host != "" && s.CGI.Port != 0 {
-			return net.JoinHostPort(s.CGI.Host, strconv.Itoa(s.CGI.Port))
-		}
+		return s.CGI.Address
 	}
 	return ""
 }

@@ -25,6 +25,7 @@ func TestHealthCheck(t *testing.T) {
 		{"URL", "provider: httpx, URL_FORMAT: 'http://h/x/%s', available: auto", "tcp", "h:80", true},
 		{"URL with a port", "provider: http, URL_FORMAT: 'https://h:1/%s', available: auto, healthCheck: http", "http", "h:1", true},
 		{"FastCGI", "provider: cgi, CGI_SCRIPT_FILENAME: x, available: auto", "tcp", "127.0.0.1:9000", true},
+		{"FastCGI on a socket", "provider: cgi, CGI_SCRIPT_FILENAME: x, CGI_HOST: unix:///run/fpm, healthCheck: fastcgi", "fastcgi", "unix:///run/fpm", false},
 		{"elsewhere", "proxy: motan2:8100, healthCheck: http, healthCheck.address: '127.0.0.1:1'", "http", "127.0.0.1:1", false},
 	}
 	for _, tt := range tests {

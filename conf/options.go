@@ -32,8 +32,8 @@ type Known struct {
 	Exports        []string // protocols of export: motan2, motan, cgi
 	Providers      []string // http, httpx, cgi, motan2, motan
 	Filters        []string // motan-go's nine and those of package filters; others are warned of
-	HAStrategies   []string // failover, backupRequest
+	HAStrategies   []string // failover, backupRequest, failfast
 	LoadBalances   []string // random, roundrobin, wrr, consistentHashKey, leastActive, p2c
-	HealthChecks   []string // tcp, http, motan
+	HealthChecks   []string // tcp, http, motan, fastcgi
 	Serializations []string // simple, breeze, hessian2, protobuf, grpc-pb, grpc-pb-json, fastjson
 }

@@ -9,7 +9,10 @@ import (
 // Refer is one group of one entry of motan-refer: a service that local programs call through the agent.
 type Refer struct {
 	Entry
-	HAStrategy    string   // failover (default) or backupRequest
+	HAStrategy    string   // failover (default), backupRequest or failfast
+	Idempotent    bool     // default true
+	RetryBudget   int      // retryBudget, percent, default 20
+	RetryFloor    int      // retryBudgetMin, a second, default 10
 	LoadBalance   string   // random (default), roundrobin, wrr, consistentHashKey, leastActive, p2c
 	MixGroups     []string // further groups that are merged into this one
 	WeightRefresh time.Duration
@@ -48,13 +51,17 @@ func (c *checker) readRefers(basics map[string]entry) {
 // referOf fills what refers and http-clients have in common.
 func (c *checker) referOf(section string, e entry) Refer {
 	v, path := e.values, section+"."+e.id
+	whole := c.methodOf(v, path, "")
 	r := Refer{
 		Entry:         c.entryOf(section, e),
 		HAStrategy:    c.oneOf(e, path, "haStrategy", "haStrategy", c.known.HAStrategies),
 		LoadBalance:   c.oneOf(e, path, "loadbalance", "loadbalance", c.known.LoadBalances),
 		MixGroups:     v.list("mixGroups"),
 		WeightRefresh: v.duration("weightRefreshPeriodSecond"),
-		Backup:        c.methodOf(v, path, "").Backup,
+		Backup:        whole.Backup,
+		Idempotent:    whole.Idempotent,
+		RetryBudget:   v.int("retryBudget"),
+		RetryFloor:    v.int("retryBudgetMin"),
 		HashParts:     v.int("consistentHashKey.partSize"),
 		HashLoad:      v.float("consistentHashKey.load"),
 		HashReplicas:  v.int("consistentHashKey.replica"),

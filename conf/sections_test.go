@@ -222,7 +222,6 @@ func TestWarnings(t *testing.T) {
 		{"import in a file", "motan-agent: {}\nimport-refer: [a]\n", "2:1", "has no effect in a single file"},
 		{"idc", "motan-refer:\n  a: {path: p, group: 'g-${idc}'}\n", "2:23", "no -idc is given"},
 		{"locations missing", "motan-service:\n  a: {path: p, provider: http, proxyAddress: 'h:1', domain: d}\n", "2:3", "no http-locations for domain"},
-		{"script missing", "motan-service:\n  a: {path: p, provider: cgi}\n", "2:3", "no CGI_SCRIPT_FILENAME"},
 		{"http-service of nobody", "http-service:\n  a:\n    m: {URL_FORMAT: 'http://h'}\n", "2:3", "no service has that id"},
 		{"switcher twice", "switchers: {a: true}\nswitcher: {a: false}\n", "2:12", "already set at x.yaml:1:13"},
 	} {

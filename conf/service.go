@@ -2,6 +2,7 @@ package conf
 
 import (
 	"cmp"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,11 +44,11 @@ type HTTP struct {
 
 // CGI is the keys of the provider cgi.
 type CGI struct {
-	Host           string // CGI_HOST, default 127.0.0.1
-	Port           int    // CGI_PORT, default 9000
+	Address        string // of CGI_HOST and CGI_PORT: host:port, or unix:///path; default 127.0.0.1:9000
 	RequestMethod  string // CGI_REQUEST_METHOD, default GET
 	ScriptFilename string // CGI_SCRIPT_FILENAME
 	DocumentRoot   string // CGI_DOCUMENT_ROOT
+	Keep           int    // CGI_KEEP_CONNECTIONS, default 4
 }
 
 // readServices reads motan-service with what it inherits from motan-basicService.
@@ -73,7 +74,7 @@ func (c *checker) readServices() {
 
 func (c *checker) serviceOf(e entry) Service {
 	v, path := e.values, sectionService+"."+e.id
-	s := Service{Entry: c.entryOf(sectionService, e), ProxyHost: v.text("proxy.host"), HTTP: httpOf(v), CGI: cgiOf(v)}
+	s := Service{Entry: c.entryOf(sectionService, e), ProxyHost: v.text("proxy.host"), HTTP: httpOf(v), CGI: c.cgiOf(e, path)}
 	if s.Path == "" {
 		c.f.errorf(e.at, path, "%s has no path; add path: and the name of the service", e.owner)
 	}
@@ -132,13 +133,21 @@ func httpOf(v values) HTTP {
 	}
 }
 
-func cgiOf(v values) CGI {
+func (c *checker) cgiOf(e entry, path string) CGI {
+	v := e.values
+	address := v.text("CGI_HOST")
+	if !strings.HasPrefix(address, "unix://") {
+		address = net.JoinHostPort(strings.Trim(address, "[]"), strconv.Itoa(v.int("CGI_PORT")))
+	}
+	if !validAddress(address) {
+		c.f.errorf(v.set["CGI_HOST"].at, path+".CGI_HOST", "%s: CGI_HOST must be a host or unix:///path; got %s", e.owner, quote(v.text("CGI_HOST")))
+	}
 	return CGI{
-		Host:           v.text("CGI_HOST"),
-		Port:           v.int("CGI_PORT"),
+		Address:        address,
 		RequestMethod:  v.text("CGI_REQUEST_METHOD"),
 		ScriptFilename: v.text("CGI_SCRIPT_FILENAME"),
 		DocumentRoot:   v.text("CGI_DOCUMENT_ROOT"),
+		Keep:           v.int("CGI_KEEP_CONNECTIONS"),
 	}
 }
 

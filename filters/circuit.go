@@ -22,7 +22,7 @@ const (
 func judge(c *motan.Call, biz bool) verdict {
 	if c.Err != nil {
 		switch c.Err.Kind {
-		case motan.KindBadRequest, motan.KindRefused, motan.KindOversize:
+		case motan.KindBadRequest, motan.KindRefused, motan.KindOversize, motan.KindDropped:
 			return neutral
 		}
 		return bad

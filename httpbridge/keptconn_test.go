@@ -59,8 +59,8 @@ func TestProviderStaleConnection(t *testing.T) {
 		w := newWeb(t, nil)
 		p := newProvider(t, ProviderSettings{Domain: "d", ProxyAddress: w.host(), HTTPRequestMethod: "POST"})
 		made := make(chan *keptConn, 10)
-		dial := p.proxy.client.DialTimeout
-		p.proxy.client.DialTimeout = func(addr string, timeout time.Duration) (net.Conn, error) {
+		dial := p.proxy.(*upstream).client.DialTimeout
+		p.proxy.(*upstream).client.DialTimeout = func(addr string, timeout time.Duration) (net.Conn, error) {
 			conn, err := dial(addr, timeout)
 			if err == nil {
 				made <- conn.(*keptConn)

@@ -28,6 +28,7 @@ type ProviderSettings struct {
 	HTTPRequestMethod     string                    // HTTP_REQUEST_METHOD; empty means GET
 	URLFormat             string                    // URL_FORMAT, with at most one %s for the method
 	Methods               map[string]MethodSettings // http-service, by method; "" is http_default_motan_method
+	CGI                   *CGISettings              // of a service with "provider: cgi", which has no ProxyAddress; else nil
 }
 
 // MethodSettings are the keys of http-service for one method.
@@ -47,7 +48,8 @@ const (
 // each time.
 const idleWorkers = 64
 
-// Provider answers calls by asking a local web service over HTTP/1.1, see the package comment for its three modes.
+// Provider answers calls by asking a local web service over HTTP/1.1, see the package comment for its three modes, or
+// scripts behind FastCGI.
 //
 // What goes wrong has the error type 2 (biz) and an HTTP status as its code, as the motan-go agent has it, so no caller
 // tries again: 400 for arguments that do not fit HTTP, 404 without a location, 503 when the web service does
@@ -55,8 +57,8 @@ const idleWorkers = 64
 type Provider struct {
 	settings  ProviderSettings
 	locations *Locations
-	proxy     *upstream             // nil without ProxyAddress
-	formats   map[string]*urlFormat // by method, "" for all others; nil with ProxyAddress
+	proxy     backend               // nil without ProxyAddress and CGI
+	formats   map[string]*urlFormat // by method, "" for all others; nil with proxy
 	hosts     map[string]*upstream  // of formats, by scheme and host
 
 	work    chan *motan.Call // to workers that have no call; closed by Close
@@ -94,9 +96,12 @@ func NewProvider(s ProviderSettings) (*Provider, error) {
 		s.ProxySchema = "http"
 	}
 	p := &Provider{settings: s, locations: locations, hosts: map[string]*upstream{}, work: make(chan *motan.Call)}
-	if s.ProxyAddress == "" {
+	switch {
+	case s.CGI != nil:
+		p.proxy, err = newScripts(s)
+	case s.ProxyAddress == "":
 		err = p.addFormats()
-	} else {
+	default:
 		p.proxy, err = newProxyUpstream(s)
 	}
 	if err != nil {
@@ -187,7 +192,10 @@ func (p *Provider) call(c *motan.Call) *motan.Error {
 	if transparent, err := strconv.ParseBool(string(c.Request.Get("HTTP_PROXY"))); err == nil && transparent {
 		return x.transparent(args)
 	}
-	if p.proxy != nil {
+	switch {
+	case p.settings.CGI != nil:
+		return x.callScript(args)
+	case p.proxy != nil:
 		return x.convert(args)
 	}
 	return x.fillFormat(args)

@@ -96,9 +96,9 @@ func TestProviderTLS(t *testing.T) {
 	unknown := newCall(t, nil, "M_m", "/")
 	motan.Do(p, unknown)
 	checkFailed(t, unknown, motan.KindBroken, 503, "certificate")
-	p.proxy.client.TLSConfig = &tls.Config{RootCAs: w.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, ServerName: "example.com"}
+	p.proxy.(*upstream).client.TLSConfig = &tls.Config{RootCAs: w.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, ServerName: "example.com"}
 	trusting := newProvider(t, ProviderSettings{Domain: "d", ProxyAddress: w.Listener.Addr().String(), ProxySchema: "https"})
-	trusting.proxy.client.TLSConfig = p.proxy.client.TLSConfig
+	trusting.proxy.(*upstream).client.TLSConfig = p.proxy.(*upstream).client.TLSConfig
 	first := ""
 	for range 3 {
 		c := newCall(t, nil, "M_m", "/")

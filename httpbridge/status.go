@@ -20,6 +20,7 @@ var kindStatus = map[motan.Kind]int{
 	motan.KindRefused:     fasthttp.StatusTooManyRequests, // 403, 501 or 503 if that is the error's code
 	motan.KindUnavailable: fasthttp.StatusServiceUnavailable,
 	motan.KindOversize:    fasthttp.StatusRequestEntityTooLarge,
+	motan.KindDropped:     fasthttp.StatusBadGateway, // never seen outside a cluster
 }
 
 // codeStatus is the HTTP status for the code of an exception that the framework of the other side made (errtype 0 and 1;

@@ -25,6 +25,7 @@ func TestErrorStatus(t *testing.T) {
 		{motan.KindRefused, 501, 501},
 		{motan.KindUnavailable, 503, 503},
 		{motan.KindOversize, 400, 413},
+		{motan.KindDropped, 400, 502},
 		{motan.Kind(200), 400, 502},
 	}
 	seen := map[motan.Kind]bool{}

@@ -21,6 +21,8 @@ type upstream struct {
 	network, address string
 }
 
+var _ backend = (*upstream)(nil)
+
 // dialError is a connection that could not be made.
 type dialError struct{ cause error }
 
@@ -73,13 +75,13 @@ func (u *upstream) dial(timeout time.Duration, secure bool) (net.Conn, error) {
 	return newKeptConn(conn, secure), nil
 }
 
-// do makes one exchange within the time given. A request is sent again only if its connection turned out to be
+// ask makes one exchange within the time given. A request is sent again only if its connection turned out to be
 // closed before the first byte was written; each such connection is gone then, so that ends.
-func (u *upstream) do(req *fasthttp.Request, resp *fasthttp.Response, left time.Duration) *motan.Error {
+func (u *upstream) ask(x *webExchange, left time.Duration) *motan.Error {
 	deadline := time.Now().Add(left)
-	err := u.client.DoTimeout(req, resp, left)
+	err := u.client.DoTimeout(x.req, x.resp, left)
 	for errors.Is(err, errStale) {
-		err = u.client.DoDeadline(req, resp, deadline)
+		err = u.client.DoDeadline(x.req, x.resp, deadline)
 	}
 	if err == nil {
 		return nil

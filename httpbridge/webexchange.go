@@ -55,13 +55,21 @@ func checkMetadata(f *motan.Frame) *motan.Error {
 	return nil
 }
 
+// backend is who answers an exchange: a web server, or scripts behind FastCGI.
+type backend interface {
+	// ask sends x.req and sets x.resp within the time given.
+	ask(x *webExchange, left time.Duration) *motan.Error
+	// close closes the connections; nothing is asked any more.
+	close()
+}
+
 // do asks the web service in the time that is left.
-func (x *webExchange) do(u *upstream) *motan.Error {
+func (x *webExchange) do(b backend) *motan.Error {
 	left := x.provider.settings.RequestTimeout - time.Duration(motan.Now()-x.call.AttemptStart)
 	if x.call.Deadline > 0 {
 		left = min(left, time.Duration(x.call.Deadline-motan.Now()))
 	}
-	return u.do(x.req, x.resp, left)
+	return b.ask(x, left)
 }
 
 // refusedByStatus makes an exception of a status of 400 or more if the service wants that.

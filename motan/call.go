@@ -138,10 +138,10 @@ func (c *Call) Retry() {
 }
 
 // Failed tells whether the call ended without a good answer: an error, or an exception that
-// is not the implementation's own (errtype 2). Such calls count against a node.
+// is not the implementation's own (errtype 2). Such calls count against a node. An attempt that was dropped has not failed.
 func (c *Call) Failed() bool {
 	if c.Err != nil {
-		return true
+		return c.Err.Kind != KindDropped
 	}
 	x, ok := c.Reply.Exception()
 	return ok && x.Type != TypeBiz

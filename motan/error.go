@@ -45,11 +45,12 @@ const (
 	KindRefused          // refused by a rule or a limit of ours
 	KindUnavailable      // the local provider cannot be reached
 	KindOversize         // larger than a limit
+	KindDropped          // another attempt of the same call was answered first: says nothing of whom this one went to
 )
 
 var kindNames = [...]string{
 	"other", "bad_request", "not_found", "no_endpoint", "not_sent",
-	"timeout", "broken", "refused", "unavailable", "oversize",
+	"timeout", "broken", "refused", "unavailable", "oversize", "dropped",
 }
 
 // String is the name of k in metrics and logs.

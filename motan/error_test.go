@@ -28,14 +28,14 @@ func TestErrorKeepsItsCause(t *testing.T) {
 
 func TestKindNames(t *testing.T) {
 	kinds := motan.Kinds()
-	if got, want := motan.KindOversize.String(), kinds[len(kinds)-1]; got != want {
+	if got, want := motan.KindDropped.String(), kinds[len(kinds)-1]; got != want {
 		t.Errorf("the last kind is %q, the last name %q", got, want)
 	}
 	slices.Sort(kinds) // which is a copy
 	if motan.KindOther.String() != "other" || motan.Kinds()[0] != "other" {
 		t.Error("the names of kinds can be changed from outside")
 	}
-	if n := len(slices.Compact(kinds)); n != int(motan.KindOversize)+1 {
-		t.Errorf("%d names for %d kinds", n, motan.KindOversize+1)
+	if n := len(slices.Compact(kinds)); n != int(motan.KindDropped)+1 {
+		t.Errorf("%d names for %d kinds", n, motan.KindDropped+1)
 	}
 }

@@ -19,28 +19,30 @@ const module = "github.com/motand/motand"
 // relative to the module, and "x/*" stands for each folder directly below x. The longest matching key
 // rules. Every package has a row: a new one needs a decision.
 var mayImport = map[string][]string{
-	"motan":                     {},
-	"motan/simple":              {},
-	"motan/breeze":              {},
-	"motan/hessian":             {},
-	"motan/motan1":              {"motan", "motan/hessian"},
-	"motan/motantest":           {"motan"},
-	"registry":                  {},
-	"registry/*":                {"registry"},
-	"registry/zookeeper/zktest": {"registry", "registry/zookeeper"},
-	"registry/etcd/etcdtest":    {},
-	"registry/registrytest":     {"registry"},
-	"agent/metrics":             {},
-	"agent/trace":               {"motan", "agent/metrics"},
-	"agent/cluster":             {"motan", "registry", "agent/cluster/command"},
-	"agent/cluster/command":     {},
-	"agent/traffic":             {"motan", "motan/simple", "conf"},
-	"filters":                   {"motan", "motan/simple", "agent/metrics", "agent/trace"},
-	"httpbridge":                {"motan", "motan/simple", "motan/breeze", "motan/hessian"},
-	"conf":                      {},
+	"motan":                      {},
+	"motan/simple":               {},
+	"motan/breeze":               {},
+	"motan/hessian":              {},
+	"motan/motan1":               {"motan", "motan/hessian"},
+	"motan/motantest":            {"motan"},
+	"registry":                   {},
+	"registry/*":                 {"registry"},
+	"registry/zookeeper/zktest":  {"registry", "registry/zookeeper"},
+	"registry/etcd/etcdtest":     {},
+	"registry/registrytest":      {"registry"},
+	"agent/metrics":              {},
+	"agent/trace":                {"motan", "agent/metrics"},
+	"agent/cluster":              {"motan", "registry", "agent/cluster/command"},
+	"agent/cluster/command":      {},
+	"agent/traffic":              {"motan", "motan/simple", "conf"},
+	"filters":                    {"motan", "motan/simple", "agent/metrics", "agent/trace"},
+	"httpbridge":                 {"motan", "motan/simple", "motan/breeze", "motan/hessian", "httpbridge/fastcgi"},
+	"httpbridge/fastcgi":         {},
+	"httpbridge/fastcgi/fpmtest": {},
+	"conf":                       {},
 	"agent": {
 		"motan", "motan/simple", "motan/breeze", "motan/hessian", "motan/motan1", "registry", "registry/*",
-		"agent/cluster", "agent/cluster/command", "agent/traffic", "agent/metrics", "agent/trace", "filters", "httpbridge", "conf",
+		"agent/cluster", "agent/cluster/command", "agent/traffic", "agent/metrics", "agent/trace", "filters", "httpbridge", "httpbridge/fastcgi", "conf",
 	},
 	"agent/cmd/motand": {"agent", "conf"},
 	"tests":            {"*", "*/*", "*/*/*"},
@@ -48,7 +50,7 @@ var mayImport = map[string][]string{
 
 // forTests are harnesses: the tests of any package may import them, and nothing else may, except the
 // folder "tests" and the harnesses themselves.
-var forTests = []string{"motan/motantest", "registry/zookeeper/zktest", "registry/etcd/etcdtest", "registry/registrytest"}
+var forTests = []string{"motan/motantest", "registry/zookeeper/zktest", "registry/etcd/etcdtest", "registry/registrytest", "httpbridge/fastcgi/fpmtest"}
 
 // goPackage is the part of go list's answer that is looked at.
 type goPackage struct {

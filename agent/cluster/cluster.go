@@ -9,7 +9,6 @@
 package cluster
 
 import (
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,8 +30,12 @@ type Settings struct {
 	Application string // who calls, where the caller does not say
 
 	Timeouts Timeouts
-	Retries  int // further attempts when one has failed that may have been executed; all before it count
+	Strategy Strategy
+	Retries  int    // further attempts when one has failed that may have been executed; all before it count
+	Once     bool   // calls that may have been executed are not sent again, whatever Retries says
+	Backup   Backup // where Strategy is BackupRequest
 	Methods  map[string]Method
+	Budget   Budget
 	Balance  Balance // nil means Random; not shared with another cluster
 	Health   Health
 
@@ -56,6 +59,8 @@ type Timeouts struct{ Request, Min, Max time.Duration }
 type Method struct {
 	Timeouts Timeouts
 	Retries  int
+	Once     bool
+	Backup   Backup
 }
 
 // Cluster is the nodes of one service in one group as a Handler.
@@ -63,8 +68,13 @@ type Cluster struct {
 	settings Settings
 	attempt  motan.Handler // the filters around each attempt, then Call.Target
 	measured bool          // the balance needs latencies and calls in flight
+	whole    *Method       // for methods that have nothing of their own
+	methods  map[string]*Method
 	picker   atomic.Pointer[picker]
 	ward     ward
+	budget   *purse // nil where nothing is sent again, or without a bound
+	races    *races // nil where no backup requests are made
+	counts   counts
 	refusal  atomic.Pointer[motan.Error] // see Refuse
 
 	mu     sync.Mutex     // one update at a time
@@ -88,7 +98,19 @@ func New(s Settings) *Cluster {
 	if s.Balance == nil {
 		s.Balance = Random{}
 	}
-	k := &Cluster{settings: s, measured: measured(s.Balance)}
+	k := &Cluster{settings: s, measured: measured(s.Balance), methods: make(map[string]*Method, len(s.Methods))}
+	k.whole = &Method{Timeouts: s.Timeouts, Retries: s.Retries, Once: s.Once, Backup: s.Backup}
+	again := k.whole.repeats()
+	for name, m := range s.Methods {
+		k.methods[name] = &m
+		again = again || m.repeats()
+	}
+	if again && s.Budget != (Budget{}) && s.Strategy != FailFast {
+		k.budget = newPurse(s.Budget)
+	}
+	if again && s.Strategy == BackupRequest {
+		k.races = newRaces(k)
+	}
 	k.attempt = motan.NewChain(motan.HandlerFunc(func(c *motan.Call) { c.Target.Handle(c) }), s.Attempts...)
 	k.picker.Store(&picker{})
 	return k
@@ -109,6 +131,9 @@ func (k *Cluster) Close() {
 	if !k.gone {
 		k.gone = true
 		k.replace(nil)
+		if k.races != nil {
+			k.races.close()
+		}
 	}
 }
 
@@ -133,19 +158,34 @@ func (k *Cluster) Refuse(err *motan.Error) (changed bool) {
 // Refused tells whether calls are refused.
 func (k *Cluster) Refused() bool { return k.refusal.Load() != nil }
 
-// Handle decides the call's deadline and makes the first attempt.
+// Handle decides the call's deadline and makes the first attempt. A call whose time is over already is refused.
 func (k *Cluster) Handle(c *motan.Call) {
 	if err := k.refusal.Load(); err != nil {
 		c.Fail(err)
 		return
 	}
-	deadline := c.Start + int64(k.timeout(c))
+	m := k.method(c)
+	deadline := c.Start + int64(m.Timeouts.of(c))
 	if c.Deadline == 0 || deadline < c.Deadline {
 		c.Deadline = deadline
 	}
+	if c.Now() >= c.Deadline {
+		k.counts.expired.Add(1)
+		c.Fail(errExpired)
+		return
+	}
 	k.prepare(c)
+	if k.budget != nil {
+		k.budget.deposit(c.Now())
+	}
+	if k.races != nil && m.repeats() {
+		k.races.begin(c, m)
+		return
+	}
 	k.try(c, 1)
 }
+
+var errExpired = motan.Errorf(motan.KindTimeout, motan.CodeDefault, "the time for the call was over before it was sent")
 
 // prepare completes the request's metadata as providers expect it of an agent.
 func (k *Cluster) prepare(c *motan.Call) {
@@ -157,25 +197,27 @@ func (k *Cluster) prepare(c *motan.Call) {
 	}
 }
 
-// method returns the settings of the call's method, where it has any of its own.
-func (k *Cluster) method(c *motan.Call) (Method, bool) {
-	if len(k.settings.Methods) == 0 {
-		return Method{}, false
+// method returns the settings of the call's method.
+func (k *Cluster) method(c *motan.Call) *Method {
+	if len(k.methods) == 0 {
+		return k.whole
 	}
-	name := make([]byte, 0, 128)
-	name = append(name, c.Request.Method()...)
-	name = append(name, '(')
-	name = append(name, c.Request.MethodDesc()...)
-	name = append(name, ')')
-	m, ok := k.settings.Methods[string(name)]
-	return m, ok
+	if m := k.methods[string(appendMethod(make([]byte, 0, 128), &c.Request))]; m != nil {
+		return m
+	}
+	return k.whole
 }
 
-func (k *Cluster) timeout(c *motan.Call) time.Duration {
-	t := k.settings.Timeouts
-	if m, ok := k.method(c); ok {
-		t = m.Timeouts
-	}
+// appendMethod appends the name under which the method of q has settings.
+func appendMethod(dst []byte, q *motan.Frame) []byte {
+	dst = append(dst, q.Method()...)
+	dst = append(dst, '(')
+	dst = append(dst, q.MethodDesc()...)
+	return append(dst, ')')
+}
+
+// of is how long the call may take.
+func (t Timeouts) of(c *motan.Call) time.Duration {
 	if asked := time.Duration(c.Request.TimeoutMillis()) * time.Millisecond; asked > 0 && asked >= t.Min && asked <= t.Max {
 		return asked
 	}
@@ -185,14 +227,25 @@ func (k *Cluster) timeout(c *motan.Call) time.Duration {
 // try makes attempt n, the first being 1. It is counted here and not by who sends: a filter may
 // end an attempt before.
 func (k *Cluster) try(c *motan.Call, n int) {
-	p := k.picker.Load()
-	if len(p.endpoints) == 0 {
-		c.Fail(motan.Errorf(motan.KindNoEndpoint, motan.CodeNoEndpoints, "No refers for request, service: %s, group: %s", k.settings.Service, k.settings.Group))
+	e, err := k.aim(c, n)
+	if err != nil {
+		c.Fail(err)
 		return
 	}
-	c.AttemptStart = c.Now()
+	c.Target = e
+	c.Push(k, n)
+	k.attempt.Handle(c)
+}
+
+// aim chooses the endpoint for attempt n and completes the call for it.
+func (k *Cluster) aim(c *motan.Call, n int) (*Endpoint, *motan.Error) {
+	p := k.picker.Load()
+	if len(p.endpoints) == 0 {
+		return nil, motan.Errorf(motan.KindNoEndpoint, motan.CodeNoEndpoints, "No refers for request, service: %s, group: %s", k.settings.Service, k.settings.Group)
+	}
+	passOn(c)
 	e := p.choose(c, n)
-	c.Endpoint, c.Target = e.Addr(), e
+	c.Endpoint = e.Addr()
 	if !k.settings.Local {
 		d := e.Node()
 		c.Group = d.Group
@@ -201,13 +254,27 @@ func (k *Cluster) try(c *motan.Call, n int) {
 	if k.measured {
 		e.remember().inFlight.Add(1)
 	}
-	c.Push(k, n)
-	k.attempt.Handle(c)
+	return e, nil
+}
+
+// passOn begins an attempt: where the caller has told how long it waits, the next hop is told how much of that is left.
+func passOn(c *motan.Call) {
+	now, before := c.Now(), c.AttemptStart
+	c.AttemptStart = now
+	asked := int64(c.Request.TimeoutMillis())
+	if asked == 0 {
+		return
+	}
+	const ms = int64(time.Millisecond)
+	left := max(min(asked-(now-before)/ms, (c.Deadline-now+ms-1)/ms), 1)
+	if left != asked {
+		c.Request.SetInt("M_tmo", left)
+	}
 }
 
 // choose returns the endpoint for attempt n. The first goes where the balance says; where it
-// says one that cannot be used it is asked again, so that the neighbours of that endpoint do not get
-// its share. Further attempts go on in order from the last one, so that no endpoint is tried twice
+// says one that cannot be used, or that the call is at already, it is asked again, so that the neighbours of that endpoint
+// do not get its share. Further attempts go on in order from the last one, so that no endpoint is tried twice
 // before all were. Where there is no other, one is taken that is left out, or else one that is
 // down: the call tells why it is.
 func (p *picker) choose(c *motan.Call, n int) *Endpoint {
@@ -225,9 +292,12 @@ func (p *picker) choose(c *motan.Call, n int) *Endpoint {
 	} else {
 		for try := range picks {
 			from = p.choice.Pick(c, try)
-			if e := &all[from]; e.admit(now) {
+			if e := &all[from]; e.Addr() != c.Endpoint && e.admit(now) {
 				return e
 			}
+		}
+		if all[from].Addr() == c.Endpoint {
+			from++
 		}
 	}
 	for i := range all {
@@ -245,60 +315,34 @@ func (p *picker) choose(c *motan.Call, n int) *Endpoint {
 
 // Return ends the call, or tries again where that is safe and there is time.
 func (k *Cluster) Return(c *motan.Call, n int) bool {
-	k.learn(c)
+	if e, ok := c.Target.(*Endpoint); ok {
+		k.learn(c, e)
+	}
 	if k.again(c, n) {
 		c.Retry()
 		k.try(c, n+1)
 		return false
 	}
+	k.finish(c)
+	return true
+}
+
+// finish completes the reply, or what there is instead of one.
+func (k *Cluster) finish(c *motan.Call) {
 	if c.Endpoint != "" && !k.settings.Local {
 		c.Reply.Set("x-forwarded-for", c.Endpoint)
 	}
 	if c.Err == nil && c.Reply.ProcessTime() == nil {
 		c.Reply.SetInt("M_pt", (c.Now()-c.Start)/int64(time.Millisecond))
 	}
-	return true
 }
 
-// learn notes what the end of an attempt shows of the endpoint.
-func (k *Cluster) learn(c *motan.Call) {
-	e, ok := c.Target.(*Endpoint)
-	if !ok {
-		return
-	}
+// learn notes what the end of an attempt on e shows of it.
+func (k *Cluster) learn(c *motan.Call, e *Endpoint) {
 	if k.measured {
 		k.measure(c, e.remember())
 	}
 	if len(k.picker.Load().endpoints) > 1 {
 		k.examine(c, e)
 	}
-}
-
-// again decides whether the outcome of attempt n allows another one: always where nothing was
-// sent or the node does not host the service, else as often as retries says, and never after
-// an exception of the implementation's own.
-func (k *Cluster) again(c *motan.Call, n int) bool {
-	if n >= maxTries || c.Now() >= c.Deadline {
-		return false
-	}
-	unsent := c.Err != nil && c.Err.Kind == motan.KindNotSent
-	if c.Err == nil {
-		if !c.Reply.Failed() {
-			return false
-		}
-		x, _ := c.Reply.Exception()
-		if x.Type == motan.TypeBiz {
-			return false
-		}
-		unsent = x.Code == motan.CodeNotFound && strings.Contains(x.Message, motan.ProviderNotExist)
-	}
-	retries := k.settings.Retries
-	if m, ok := k.method(c); ok {
-		retries = m.Retries
-	}
-	if unsent {
-		return n < min(len(k.picker.Load().endpoints), safeTries)+retries
-	}
-	retriable := c.Err == nil || c.Err.Kind == motan.KindBroken || c.Err.Kind == motan.KindTimeout
-	return retriable && n <= retries
 }

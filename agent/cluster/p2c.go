@@ -127,5 +127,9 @@ func (k *Cluster) measure(c *motan.Call, v *vitals) {
 		v.observe(max(now-c.AttemptStart, 1), now)
 	case unwell, dead:
 		v.observe(max(now-c.AttemptStart, int64(k.settings.Timeouts.Request)), now)
+	case nothing:
+		if took := now - c.AttemptStart; c.Err.Kind == motan.KindDropped && float64(took) > v.latency(now) {
+			v.observe(took, now) // it would have taken longer still
+		}
 	}
 }

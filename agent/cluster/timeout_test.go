@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -128,3 +129,58 @@ func (f onRequest) Request(c *motan.Call) motan.Verdict {
 }
 
 func (onRequest) Reply(*motan.Call) {}
+
+// The next hop is told how much of the caller's time is left, and nothing where the caller has not told its time.
+func TestTimeIsPassedOn(t *testing.T) {
+	second := int64(time.Second)
+	tests := []struct {
+		name  string
+		asked string
+		spent int64 // before the first attempt
+		takes time.Duration
+		want  []string // M_tmo of each attempt
+	}{
+		{"not asked", "", 0, 0, []string{"", ""}},
+		{"nothing spent", "900", 0, 0, []string{"900", "900"}},
+		{"spent before", "900", second / 4, 0, []string{"650", "650"}},
+		{"spent by the first attempt", "900", 0, 300 * time.Millisecond, []string{"900", "600"}},
+		{"spent by both", "900", second / 4, 300 * time.Millisecond, []string{"650", "350"}},
+		{"the agent has less patience", "5000", 0, 100 * time.Millisecond, []string{"1000", "900"}},
+		{"the caller has less patience", "20", 0, 15 * time.Millisecond, []string{"20", "5"}},
+		{"the caller has given up", "20", second / 4, 0, []string{"1", "1"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newActing(map[string]act{patient(0): {takes: tt.takes, err: broken.err}})
+			var got []string
+			k := newCluster(t, cluster.Settings{
+				Retries: 1, Timeouts: cluster.Timeouts{Request: time.Second, Min: 500 * time.Millisecond, Max: 2 * time.Second},
+				Attempts: []motan.Filter{onRequest(func(c *motan.Call) { got = append(got, string(c.Request.Get("M_tmo"))) }), f},
+			}, patient(0))
+			c := newCall("", "M_tmo", tt.asked)
+			c.Start -= tt.spent
+			c.AttemptStart = c.Start
+			c.Batch = &motan.Batch{Now: c.Start + tt.spent}
+			f.now = c.Batch.Now
+			do(t, motan.HandlerFunc(func(c *motan.Call) {
+				c.Batch = &motan.Batch{Now: f.now} // not that of Do
+				k.Handle(c)
+			}), c)
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// A call whose time is over is not sent.
+func TestExpiredCall(t *testing.T) {
+	f := &answering{count: map[string]int{}}
+	k := newCluster(t, cluster.Settings{Timeouts: cluster.Timeouts{Request: time.Second}, Attempts: []motan.Filter{f}}, patient(0))
+	c := newCall("")
+	c.Start -= int64(time.Second)
+	do(t, k, c)
+	if outcome(c) != "timeout" || f.count[patient(0)] != 0 || k.Counts().Expired != 1 {
+		t.Errorf("got %s after %d attempts, %+v", outcome(c), f.count[patient(0)], k.Counts())
+	}
+}

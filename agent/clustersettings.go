@@ -1,0 +1,50 @@
+package agent
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/motand/motand/agent/cluster"
+	"github.com/motand/motand/conf"
+)
+
+// clusterSettings turns what the configuration says of a refer into the cluster's terms, but for the filters.
+func (k *compiler) clusterSettings(r *conf.Refer) (cluster.Settings, error) {
+	// A program of one's own may let conf know further names.
+	balance := newBalance(r)
+	if balance == nil {
+		return cluster.Settings{}, fmt.Errorf("%s: refer %s: loadbalance %q is not one of %s", r.At("loadbalance"), r.ID, r.LoadBalance, strings.Join(cluster.Balances(), ", "))
+	}
+	strategy, ok := cluster.NewStrategy(r.HAStrategy)
+	if !ok {
+		return cluster.Settings{}, fmt.Errorf("%s: refer %s: haStrategy %q is not one of %s", r.At("haStrategy"), r.ID, r.HAStrategy, strings.Join(cluster.Strategies(), ", "))
+	}
+	return cluster.Settings{
+		Service: r.Path, Group: r.Group, Version: r.Version, Application: r.Application,
+		Timeouts: cluster.Timeouts{Request: r.RequestTimeout, Min: r.MinRequestTimeout, Max: r.MaxRequestTimeout},
+		Strategy: strategy, Retries: r.Retries, Once: !r.Idempotent, Backup: backup(r.Backup), Methods: methods(&r.Entry),
+		Budget: cluster.Budget{Percent: r.RetryBudget, Floor: r.RetryFloor}, Balance: balance,
+		Health:      cluster.Health{Failures: r.ErrorCountThreshold, Pause: r.KeepaliveInterval},
+		Connections: r.ClientConnections, MaxContentLength: r.MaxContentLength, ConnectTimeout: r.ConnectTimeout,
+		GzipOver: r.MingzSize, Pool: k.pool,
+	}, nil
+}
+
+// methods turns what the configuration says of single methods into the cluster's terms.
+func methods(e *conf.Entry) map[string]cluster.Method {
+	if len(e.Methods) == 0 {
+		return nil
+	}
+	all := make(map[string]cluster.Method, len(e.Methods))
+	for name, m := range e.Methods {
+		all[name] = cluster.Method{
+			Timeouts: cluster.Timeouts{Request: m.RequestTimeout, Min: m.MinRequestTimeout, Max: m.MaxRequestTimeout},
+			Retries:  m.Retries, Once: !m.Idempotent, Backup: backup(m.Backup),
+		}
+	}
+	return all
+}
+
+func backup(b conf.BackupRequest) cluster.Backup {
+	return cluster.Backup{Delay: b.DelayTime, Percentile: b.DelayRatio, Initial: b.InitDelayTime, Ratio: b.MaxRetryRatio}
+}

@@ -1,0 +1,59 @@
+package agent
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/motand/motand/agent/cluster"
+	"github.com/motand/motand/conf"
+)
+
+// What the configuration says of retries reaches the cluster, for the service and for a method.
+func TestClusterSettings(t *testing.T) {
+	c := parse(t, Default(), "", directYAML+`motan-refer:
+  r:
+    path: svc
+    group: g
+    registry: direct
+    haStrategy: backupRequest
+    retries: 2
+    retryBudget: 30
+    retryBudgetMin: 5
+    backupRequestDelayTime: 20
+    backupRequestDelayRatio: 95
+    backupRequestMaxRetryRatio: 10
+    backupRequestInitDelayTime: 40
+    put(int).idempotent: false
+    get().backupRequestDelayTime: 0
+  plain: {path: other, group: g, registry: direct}
+`)
+	k := new(compiler)
+	got, err := k.clusterSettings(c.Refers[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ms := time.Millisecond
+	want := cluster.Backup{Delay: 20 * ms, Percentile: 95, Initial: 40 * ms, Ratio: 10}
+	if got.Strategy != cluster.BackupRequest || got.Retries != 2 || got.Once || got.Backup != want || got.Budget != (cluster.Budget{Percent: 30, Floor: 5}) {
+		t.Errorf("got %+v", got)
+	}
+	if m := got.Methods["put(int)"]; !m.Once || m.Retries != 2 || m.Backup != want {
+		t.Errorf("put: got %+v", m)
+	}
+	want.Delay = 0
+	if m := got.Methods["get()"]; m.Once || m.Backup != want || m.Timeouts.Request != time.Second {
+		t.Errorf("get: got %+v", m)
+	}
+	if got, _ = k.clusterSettings(c.Refers[1]); got.Strategy != cluster.Failover || got.Once || got.Budget != (cluster.Budget{Percent: 20, Floor: 10}) {
+		t.Errorf("plain: got %+v", got)
+	}
+	for key, r := range map[string]conf.Refer{
+		"loadbalance": {LoadBalance: "fastest"},
+		"haStrategy":  {HAStrategy: "failback"},
+	} {
+		if _, err := k.clusterSettings(&r); err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%s: got %v", key, err)
+		}
+	}
+}
