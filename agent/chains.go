@@ -31,8 +31,9 @@ func places(e *conf.Entry) []place {
 	return all
 }
 
-// chains makes the filters of an entry: those around the call and those around each attempt.
-func (k *compiler) chains(e *conf.Entry, role string) (outer, inner []motan.Filter, err error) {
+// chains makes the filters of an entry: those around the call and those around each attempt. branch, nil where we export the
+// service, leads to other groups of it.
+func (k *compiler) chains(e *conf.Entry, role string, branch func(group string) motan.Handler) (outer, inner []motan.Filter, err error) {
 	var errs []error
 	for _, p := range places(e) {
 		if p.name == "accessLog" && k.accessLog == nil {
@@ -50,7 +51,7 @@ func (k *compiler) chains(e *conf.Entry, role string) (outer, inner []motan.Filt
 		settings := filters.Settings{
 			Role: role, ID: e.ID, Service: e.Path, Group: e.Group, Application: e.Application,
 			Params: e.Params, WholeCall: p.always && role == filters.ClientAgent, Metrics: k.metrics, AccessLog: k.accessLog,
-			States: k.states, Switches: k.switches, Spans: k.spans, Route: k.route,
+			States: k.states, Switches: k.switches, Spans: k.spans, Route: k.route, Branch: branch,
 		}
 		f, err := entry.New(settings)
 		if err != nil {

@@ -212,7 +212,7 @@ func (k *compiler) newRoute(r *conf.Refer, source registry.Registry) (*route, er
 	}
 	x := &route{refer: r, source: source, first: make(chan struct{})}
 	x.crossing.route = x
-	outer, inner, err := k.chains(&r.Entry, filters.ClientAgent)
+	outer, inner, err := k.chains(&r.Entry, filters.ClientAgent, x.crossing.pin)
 	if err != nil {
 		return nil, err
 	}
@@ -284,7 +284,7 @@ func (k *compiler) service(s, old *snapshot, x *conf.Service) error {
 }
 
 func (k *compiler) newExport(c *conf.Config, x *conf.Service) (*export, error) {
-	outer, inner, err := k.chains(&x.Entry, filters.ServerAgent)
+	outer, inner, err := k.chains(&x.Entry, filters.ServerAgent, nil)
 	if err != nil {
 		return nil, err
 	}

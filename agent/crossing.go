@@ -24,7 +24,11 @@ type crossing struct {
 	mu       sync.Mutex
 	ctx      context.Context    // guarded by mu; nil before start
 	branches map[string]*branch // guarded by mu; by key of the target
+	pins     map[string]*pin    // guarded by mu; by group
 }
+
+// pin is a way to a group that a filter asked for. It stays as long as the route.
+type pin struct{ branch atomic.Pointer[branch] } // nil before the route is in use
 
 // course is rules in use, and where their targets are. It is never changed once it is in use.
 type course struct {
@@ -42,7 +46,10 @@ type branch struct {
 	first   chan struct{} // closed with the first list of nodes
 }
 
-var _ motan.Handler = (*crossing)(nil)
+var (
+	_ motan.Handler = (*crossing)(nil)
+	_ motan.Handler = (*pin)(nil)
+)
 
 // Handle leads c to where the rules say, or to the refer's own nodes.
 func (x *crossing) Handle(c *motan.Call) {
@@ -70,11 +77,53 @@ func (x *crossing) Handle(c *motan.Call) {
 	}
 }
 
-// start says that branches are watched until ctx ends, from when rules want them.
-func (x *crossing) start(ctx context.Context) {
+// start begins to watch what filters asked for; the branches of rules begin as these want them. All end with ctx.
+func (x *crossing) start(ctx context.Context) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.ctx = ctx
+	for group, p := range x.pins {
+		if err := x.fasten(p, group); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pin returns a way to a group of this service, for filters.
+func (x *crossing) pin(group string) motan.Handler {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	p := x.pins[group]
+	if p != nil {
+		return p
+	}
+	p = new(pin)
+	if x.ctx != nil && x.fasten(p, group) != nil {
+		return p // it is asked for at run time, of a registry that takes no such watch: calls find no nodes
+	}
+	if x.pins == nil {
+		x.pins = make(map[string]*pin)
+	}
+	x.pins[group] = p
+	return p
+}
+
+// fasten leads p to the nodes of the group. The caller holds mu.
+func (x *crossing) fasten(p *pin, group string) error {
+	b, err := x.open(traffic.Target{Group: group})
+	p.branch.Store(b)
+	return err
+}
+
+// Handle leads c to the group.
+func (p *pin) Handle(c *motan.Call) {
+	b := p.branch.Load()
+	if b == nil {
+		c.Fail(motan.Errorf(motan.KindNoEndpoint, motan.CodeNoEndpoints, "the group is not watched yet"))
+		return
+	}
+	b.cluster.Handle(c)
 }
 
 // prepare begins to watch the nodes that rules want, and returns their course. Start was called before, and take is called
@@ -111,6 +160,9 @@ func (x *crossing) take(rules *traffic.Rules, retire func(*branch)) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	used := make(map[*branch]bool)
+	for _, p := range x.pins {
+		used[p.branch.Load()] = true
+	}
 	if u != nil {
 		for _, b := range u.branches {
 			used[b] = true

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/motand/motand/conf"
+	"github.com/motand/motand/motan"
 	"github.com/motand/motand/motan/motantest"
 	"github.com/motand/motand/motan/simple"
 	"github.com/motand/motand/registry"
@@ -260,5 +261,40 @@ func TestRampIsKept(t *testing.T) {
 	next.tick(s, time.Now())
 	if p, _ := next.states["users@main"]["all"].Progress(); p.Phase != "stopped" || p.Percent != 0 {
 		t.Errorf("after a restart: got %+v, want it stopped", p)
+	}
+}
+
+// Copies go to a group that no refer has, which is watched for them, and no answer depends on it.
+func TestMirrorToAnotherGroup(t *testing.T) {
+	m := meet(t, "    []\n", "main")
+	yaml := strings.Replace(meetingYAML, "requestTimeout: 5000", `requestTimeout: 5000, filter: mirror, mirror.to: "@next"`, 1) + "    []\n"
+	if err := m.Reload(m.parse(t, yaml)); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.said("hello"); got != "main" {
+		t.Errorf("got %s, want main", got)
+	}
+	next := m.serve("next")
+	motantest.Await(t, "a copy", func() bool {
+		if got := m.said("hello", "uid", "7"); got != "main" {
+			t.Errorf("got %s, want main", got)
+		}
+		return len(next.Frames()) > 0
+	})
+	var f motan.Frame
+	if _, err := f.Decode(next.Frames()[0], 0); err != nil {
+		t.Fatal(err)
+	}
+	if string(f.Get("mirror")) != "1" || string(f.Get("uid")) != "7" || string(f.Group()) != "next" {
+		t.Errorf("got mirror %q, uid %q, group %q", f.Get("mirror"), f.Get("uid"), f.Group())
+	}
+	put := `{"filter":"mirror","service":"svc","set":{"mirror.to":"@later"}}`
+	if w := ask(t, m.Agent, http.MethodPut, "/api/v1/filters", put); w.Code != http.StatusOK {
+		t.Fatal(w.Body)
+	}
+	later := m.serve("later")
+	motantest.Await(t, "a copy elsewhere", func() bool { m.said("hello"); return len(later.Frames()) > 0 })
+	if scrape := ask(t, m.Agent, http.MethodGet, "/metrics", "").Body.String(); !strings.Contains(scrape, `motand_filter_calls_total{filter="mirror",group="main",result="other_length"`) {
+		t.Error("metrics: mirror is missing")
 	}
 }

@@ -41,8 +41,11 @@ func (r *route) watch(ctx context.Context) error {
 		return nil
 	}
 	ctx, r.cancel = context.WithCancel(ctx)
-	r.crossing.start(ctx)
-	if err := r.steering.start(ctx); err != nil {
+	err := r.steering.start(ctx)
+	if err == nil {
+		err = r.crossing.start(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: refer %s: %w", r.refer.Position, r.refer.ID, err)
 	}
 	return nil

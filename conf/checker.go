@@ -182,7 +182,7 @@ func (k Known) withDefaults() Known {
 		Exports:    or(k.Exports, "motan2", "motan", "cgi"),
 		Providers:  or(k.Providers, "http", "httpx", "cgi", "motan2", "motan"),
 		Filters: or(k.Filters, "accessLog", "metrics", "circuitBreaker", "failfast", "trace", "rateLimit", "clusterAccessLog", "clusterMetrics", "clusterCircuitBreaker",
-			"switcher", "acl", "loadShed", "timeout", "degrade", "concurrency", "header", "faultInjection", "mock"),
+			"switcher", "acl", "loadShed", "timeout", "degrade", "concurrency", "header", "faultInjection", "mirror", "mock"),
 		HAStrategies:   or(k.HAStrategies, "failover", "backupRequest", "failfast"),
 		LoadBalances:   or(k.LoadBalances, "random", "roundrobin", "wrr", "consistentHashKey", "leastActive", "p2c"),
 		HealthChecks:   or(k.HealthChecks, "tcp", "http", "motan", "fastcgi"),

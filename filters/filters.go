@@ -38,6 +38,10 @@ type Settings struct {
 	// are sent elsewhere. It returns nil where there is none, and may be nil itself. It is
 	// asked while calls pass.
 	Route func(service, group string) motan.Handler
+
+	// Branch returns a way of a refer's service to another group, whose nodes are watched from
+	// then on. It is nil where we export the service.
+	Branch func(group string) motan.Handler
 }
 
 // check refuses a role that no line and no metric has.
@@ -104,6 +108,7 @@ func Table() map[string]Entry {
 		"loadShed":              {Call, 3, NewLoadShed},
 		"acl":                   {Call, 3, NewACL},
 		"header":                {Call, 12, NewHeader},
+		"mirror":                {Call, 13, NewMirror},
 		"faultInjection":        {Call, 14, NewFaultInjection},
 		"mock":                  {Call, 15, NewMock},
 		"concurrency":           {Call, 10, NewConcurrency},

@@ -29,6 +29,7 @@ func TestTable(t *testing.T) {
 		"loadShed":              {Call, 3},
 		"acl":                   {Call, 3},
 		"header":                {Call, 12},
+		"mirror":                {Call, 13},
 		"faultInjection":        {Call, 14},
 		"mock":                  {Call, 15},
 		"concurrency":           {Call, 10},

@@ -120,6 +120,7 @@ func BenchmarkFilters(b *testing.B) {
 		{"timeout", "timeout", textParams("timeout.limit=60000")},
 		{"degrade", "degrade", textParams("degrade.errorPercent=50")},
 		{"fault for others", "faultInjection", map[string]string{"fault.until": "2999-01-01T00:00:00Z", "fault.callers": "x", "fault.error": "503 x"}},
+		{"mirror of another", "mirror", textParams("x().mirror.to=@next")},
 		{"mock of another", "mock", textParams("x().mock.value=1")},
 		{"acl", "acl", textParams("acl.allow=app acl.allowIP=10.0.0.0/8")},
 		{"header", "header", textParams("header.set=zone=north")},
