@@ -3,9 +3,12 @@ package tests
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -159,6 +162,37 @@ func TestMeshOverZooKeeper(t *testing.T) {
 	z.awaitNode(node, "server")
 	post(host, "unregister", registration)
 	z.awaitNode(node, "")
+}
+
+// TestMeshOfMotango has motan-go's own libraries find each other through two agents: its server registers with one, its client
+// subscribes at the other and calls.
+func TestMeshOfMotango(t *testing.T) {
+	server := zktest.Start(t)
+	yaml := agentYAML + "motan-registry:\n  zk: {protocol: zookeeper, address: \"" + server.Addr + "\", registrySessionTimeout: 4}\n"
+	host, caller := startMotandUp(t, newSetup(t), yaml), startMotandUp(t, newSetup(t), yaml)
+	host.get("mgmt", "/200")
+	behind := func(d *daemon) string {
+		return "mesh://" + d.addr("mgmt") + "?proxyRegistry=" + url.QueryEscape("zookeeper://"+server.Addr)
+	}
+	startMotango(t, "server", "-port", strconv.Itoa(freePort(t)), "-registry", behind(host))
+	z := tree{t, server.Client()}
+	await(t, "the agent to announce the service of motan-go's server", func() bool {
+		return len(z.children("/motan/demo/com.example.Echo/server")) == 1
+	})
+	if names := z.children("/motan/demo/com.example.Echo/server"); names[0] != host.addr("export") {
+		t.Errorf("announced: got %q, want the agent's %s", names, host.addr("export"))
+	}
+	call := func() (string, error) {
+		said, err := exec.CommandContext(t.Context(), motango(t), "client", "-registry", behind(caller), `"hello"`).Output()
+		return string(said), err
+	}
+	last := ""
+	defer func() { t.Logf("motan-go's client last said %q", last) }()
+	await(t, "motan-go's client to be answered", func() bool { // its first call comes before the agent knows the nodes
+		said, err := call()
+		last = said
+		return err == nil && strings.Contains(said, `"value":"hello"`)
+	})
 }
 
 // TestReload changes the file under calls and says so by SIGHUP; a broken one changes nothing.

@@ -262,6 +262,7 @@ func TestWrongUse(t *testing.T) {
 		{"no address", []string{"client"}, "-addr or -registry"},
 		{"no port", []string{"client", "-addr", "localhost"}, "want host:port"},
 		{"registry", []string{"client", "-registry", "etcd://h:1"}, "zookeeper://host:port"},
+		{"registry behind an agent", []string{"client", "-registry", "mesh://h:1"}, "?proxyRegistry="},
 		{"argument", []string{"client", "-addr", "h:1", "text"}, "argument 1"},
 		{"metadata", []string{"client", "-meta", "k"}, "key=value"},
 		{"agent without configuration", []string{"agent", "-c", "none.yaml"}, "motan-go's agent returned"},

@@ -12,14 +12,22 @@ import (
 // registryID is the name under which the one registry of a process is known to motan-go.
 const registryID = "registry"
 
-// parseRegistry turns "direct://host:port" or "zookeeper://host:port" into motan-go's URL of a registry.
+// parseRegistry turns "direct://host:port", "zookeeper://host:port" or "mesh://host:port?proxyRegistry=..." (the management
+// port of an agent, and the registry behind it) into motan-go's URL of a registry.
 func parseRegistry(s string) (*core.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil {
 		return nil, fmt.Errorf("registry %q: %w", s, err)
 	}
-	if u.Scheme != "direct" && u.Scheme != "zookeeper" {
-		return nil, fmt.Errorf("registry %q: want direct://host:port or zookeeper://host:port", s)
+	parameters := map[string]string{core.TimeOutKey: "5000"}
+	switch u.Scheme {
+	case "direct", "zookeeper":
+	case "mesh":
+		if parameters[core.ProxyRegistryKey] = u.Query().Get(core.ProxyRegistryKey); parameters[core.ProxyRegistryKey] == "" {
+			return nil, fmt.Errorf("registry %q: want ?%s=zookeeper://host:port after the address of the agent", s, core.ProxyRegistryKey)
+		}
+	default:
+		return nil, fmt.Errorf("registry %q: want direct://host:port, zookeeper://host:port or mesh://host:port", s)
 	}
 	host, port, err := splitAddr(u.Host)
 	if err != nil {
@@ -29,7 +37,7 @@ func parseRegistry(s string) (*core.URL, error) {
 		Protocol:   u.Scheme,
 		Host:       host,
 		Port:       port,
-		Parameters: map[string]string{core.TimeOutKey: "5000"},
+		Parameters: parameters,
 	}, nil
 }
 
