@@ -179,7 +179,7 @@ func (m *management) waiting() string {
 	}
 	for id, r := range m.agent.snapshot.Load().registries {
 		if stater, ok := registry.As[registry.Stater](r); ok {
-			if s := stater.State(); !s.Connected {
+			if s := stater.State(); !s.Connected && !s.Idle {
 				fmt.Fprintf(&said, "; registry %s cannot be reached (%s)", id, s.LastError)
 			}
 		}

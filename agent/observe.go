@@ -184,30 +184,52 @@ func (a *Agent) repeated() metrics.Figure {
 	}
 }
 
-func (a *Agent) registryFigures() []metrics.Figure {
-	each := func(f func(id string, s registry.State, emit func(float64, ...string))) func(func(float64, ...string)) {
-		return func(emit func(float64, ...string)) {
-			for id, r := range a.snapshot.Load().registries {
-				if stater, ok := registry.As[registry.Stater](r); ok {
-					f(id, stater.State(), emit)
-				}
+// eachRegistry reads a figure of every registry that tells its state.
+func (a *Agent) eachRegistry(f func(id string, s registry.State, emit func(float64, ...string))) func(func(float64, ...string)) {
+	return func(emit func(float64, ...string)) {
+		for id, r := range a.snapshot.Load().registries {
+			if stater, ok := registry.As[registry.Stater](r); ok {
+				f(id, stater.State(), emit)
 			}
 		}
 	}
+}
+
+// linkFigures are about the connections to registries.
+func (a *Agent) linkFigures() []metrics.Figure {
 	return []metrics.Figure{
 		{
-			Name: "motand_registry_up", Help: "1 while the registry can be reached.", Labels: []string{"registry"},
-			Read: each(func(id string, s registry.State, emit func(float64, ...string)) {
+			Name: "motand_registry_up", Help: "1 while the registry can be reached; registries that nothing was asked of so far are left out.", Labels: []string{"registry"},
+			Read: a.eachRegistry(func(id string, s registry.State, emit func(float64, ...string)) {
 				up := 0.0
 				if s.Connected {
 					up = 1
 				}
-				emit(up, id)
+				if !s.Idle {
+					emit(up, id)
+				}
 			}),
 		},
 		{
+			Name: "motand_registry_latency_seconds", Help: "How long the registry takes to answer, of late; left out where that is not known.", Labels: []string{"registry"},
+			Read: a.eachRegistry(func(id string, s registry.State, emit func(float64, ...string)) {
+				if s.Latency > 0 {
+					emit(s.Latency.Seconds(), id)
+				}
+			}),
+		},
+		{
+			Name: "motand_registry_sessions_total", Help: "Sessions with the registry so far, the present one included.", Labels: []string{"registry"}, Counter: true,
+			Read: a.eachRegistry(func(id string, s registry.State, emit func(float64, ...string)) { emit(float64(s.Sessions), id) }),
+		},
+	}
+}
+
+func (a *Agent) registryFigures() []metrics.Figure {
+	return append(a.linkFigures(), []metrics.Figure{
+		{
 			Name: "motand_registry_stale_lists", Help: "Watched services whose nodes the registry has not confirmed.", Labels: []string{"registry"},
-			Read: each(func(id string, s registry.State, emit func(float64, ...string)) {
+			Read: a.eachRegistry(func(id string, s registry.State, emit func(float64, ...string)) {
 				stale := 0
 				for _, w := range s.Watches {
 					if w.Stale {
@@ -219,7 +241,7 @@ func (a *Agent) registryFigures() []metrics.Figure {
 		},
 		{
 			Name: "motand_registry_nodes", Help: "Nodes known of a watched service; beyond 1,000 services they are summed under _other.", Labels: []string{"registry", "group", "service"},
-			Read: each(func(id string, s registry.State, emit func(float64, ...string)) {
+			Read: a.eachRegistry(func(id string, s registry.State, emit func(float64, ...string)) {
 				for x, n := range nodesByService(s.Watches) {
 					emit(float64(n), id, x.group, x.path)
 				}
@@ -227,7 +249,7 @@ func (a *Agent) registryFigures() []metrics.Figure {
 		},
 		{
 			Name: "motand_registry_announced", Help: "Nodes that the registry holds as announced.", Labels: []string{"registry"},
-			Read: each(func(id string, s registry.State, emit func(float64, ...string)) {
+			Read: a.eachRegistry(func(id string, s registry.State, emit func(float64, ...string)) {
 				written := 0
 				for _, x := range s.Announced {
 					if x.Written {
@@ -239,7 +261,7 @@ func (a *Agent) registryFigures() []metrics.Figure {
 		},
 		{
 			Name: "motand_registry_commands", Help: "Groups and applications that are under a command.", Labels: []string{"registry"},
-			Read: each(func(id string, s registry.State, emit func(float64, ...string)) {
+			Read: a.eachRegistry(func(id string, s registry.State, emit func(float64, ...string)) {
 				commanded := 0
 				for _, c := range s.Commands {
 					if c.Bytes > 0 {
@@ -252,13 +274,13 @@ func (a *Agent) registryFigures() []metrics.Figure {
 		{
 			Name: "motand_registry_events_total", Help: "What happened between this agent and the registry.",
 			Labels: []string{"registry", "event"}, Counter: true,
-			Read: each(func(id string, s registry.State, emit func(float64, ...string)) {
+			Read: a.eachRegistry(func(id string, s registry.State, emit func(float64, ...string)) {
 				for event, n := range s.Extra {
 					emit(float64(n), id, event)
 				}
 			}),
 		},
-	}
+	}...)
 }
 
 func (a *Agent) serviceFigures() []metrics.Figure {

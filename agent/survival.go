@@ -83,10 +83,13 @@ func (a *Agent) registryStates() map[string]registry.State {
 type registryState struct {
 	ID        string           `json:"id"`
 	Kind      string           `json:"kind"`
+	Idle      bool             `json:"idle,omitempty"` // nothing was asked of it so far
 	Connected bool             `json:"connected"`
 	Since     time.Time        `json:"since,omitzero"`
 	LastError string           `json:"lastError,omitempty"`
-	Sessions  int              `json:"sessions"`
+	Session   string           `json:"session,omitempty"`
+	Sessions  int              `json:"sessions"`            // so far
+	LatencyMS float64          `json:"latencyMs,omitempty"` // of late
 	Counters  map[string]int64 `json:"counters,omitempty"`
 	Lists     int              `json:"lists"`     // services that are watched
 	Stale     int              `json:"stale"`     // of these, not confirmed
@@ -97,15 +100,16 @@ type registryState struct {
 
 // watchState is a list of nodes as the API tells it.
 type watchState struct {
-	Group     string    `json:"group"`
-	Service   string    `json:"service"`
-	Nodes     int       `json:"nodes"`
-	Kept      int       `json:"kept"` // of these, not listed any more: protection is in force while not 0
-	KeptSince time.Time `json:"keptSince,omitzero"`
-	Updated   time.Time `json:"updated,omitzero"` // when the registry last confirmed or changed the list
-	Age       int64     `json:"ageSeconds"`       // since then; -1: it never did
-	Stale     bool      `json:"stale"`
-	LastError string    `json:"lastError,omitempty"`
+	Group      string    `json:"group"`
+	Service    string    `json:"service"`
+	Nodes      int       `json:"nodes"`
+	Kept       int       `json:"kept"` // of these, not listed any more: protection is in force while not 0
+	KeptSince  time.Time `json:"keptSince,omitzero"`
+	Generation int       `json:"generation"`       // how many different lists calls were given
+	Updated    time.Time `json:"updated,omitzero"` // when the registry last confirmed or changed the list
+	Age        int64     `json:"ageSeconds"`       // since then; -1: it never did
+	Stale      bool      `json:"stale"`
+	LastError  string    `json:"lastError,omitempty"`
 }
 
 // registries answers with the state of all registries. all=1 names every list, else the worst
@@ -120,7 +124,7 @@ func (m *management) registries(w http.ResponseWriter, r *http.Request) {
 			return q.Has("service") && w.Path != q.Get("service") || q.Has("group") && w.Group != q.Get("group")
 		})
 		x := registryState{
-			ID: id, Kind: s.Kind, Connected: s.Connected, Since: s.Since, LastError: s.LastError, Sessions: s.Sessions,
+			ID: id, Kind: s.Kind, Idle: s.Idle, Session: s.Session, LatencyMS: milli(s.Latency), Connected: s.Connected, Since: s.Since, LastError: s.LastError, Sessions: s.Sessions,
 			Counters: s.Extra, Lists: len(lists), Watches: []watchState{},
 		}
 		for _, n := range s.Announced {
@@ -148,13 +152,18 @@ func (m *management) registries(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, out)
 }
 
+// milli is d in milliseconds, to a hundredth.
+func milli(d time.Duration) float64 {
+	return float64(d.Round(10*time.Microsecond)) / float64(time.Millisecond)
+}
+
 func tellWatch(l registry.WatchState, now time.Time) watchState {
 	age := int64(-1)
 	if !l.Updated.IsZero() {
 		age = int64(now.Sub(l.Updated).Seconds())
 	}
 	return watchState{
-		Group: l.Group, Service: l.Path, Nodes: l.Nodes, Kept: l.Kept, KeptSince: l.KeptSince,
+		Group: l.Group, Service: l.Path, Nodes: l.Nodes, Generation: l.Generation, Kept: l.Kept, KeptSince: l.KeptSince,
 		Updated: l.Updated, Age: age, Stale: l.Stale, LastError: l.LastError,
 	}
 }

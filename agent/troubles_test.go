@@ -31,6 +31,11 @@ func (s *shaky) State() registry.State {
 	return registry.State{LastError: "connection refused", Watches: make([]registry.WatchState, 3)}
 }
 
+// idler is a registry that nothing was asked of.
+type idler struct{ registry.Static }
+
+func (*idler) State() registry.State { return registry.State{Idle: true} }
+
 // lines takes what was logged since the last time.
 func lines(out *bytes.Buffer) []string {
 	all := strings.FieldsFunc(out.String(), func(r rune) bool { return r == '\n' })
@@ -45,7 +50,7 @@ func TestTroublesOfARegistry(t *testing.T) {
 		r := new(shaky)
 		tr := troubles{
 			registries: func() map[string]registry.Registry {
-				return map[string]registry.Registry{"zk": r, "quiet": new(registry.Static)}
+				return map[string]registry.Registry{"zk": r, "quiet": new(registry.Static), "unused": new(idler)}
 			},
 			clients: func(func(*motan.Client)) {}, log: slog.New(slog.NewTextHandler(&out, nil)),
 		}

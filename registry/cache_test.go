@@ -196,6 +196,9 @@ func TestCacheSharesWatch(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	all := watch(ctx, t, c, hello)
 	all.expect(t, "10.0.0.1:1", "10.0.0.2:1")
+	if got := c.State().Watches[0].Generation; got != 1 {
+		t.Errorf("generation of the first list: got %d, want 1", got)
+	}
 	second := hello
 	second.Version = "2.0"
 	some := watch(t.Context(), t, c, second)
@@ -214,6 +217,12 @@ func TestCacheSharesWatch(t *testing.T) {
 		return ""
 	})
 	some.expect(t, "10.0.0.2:1")
+	eventually(t, func() string {
+		if got := c.State().Watches[0].Generation; got != 2 {
+			return fmt.Sprintf("generation of the second list: got %d, want 2", got)
+		}
+		return ""
+	})
 	flushed(t, c)
 }
 

@@ -24,6 +24,7 @@ type cached struct {
 	ledger  ledger             // guarded by mu
 	handed  packed             // guarded by mu: what the feeds were given
 	given   bool               // guarded by mu: they were given something
+	count   int                // guarded by mu: how many lists they were given
 	live    bool               // guarded by mu: the registry has told something
 	updated time.Time          // guarded by mu: when the registry last told something, or had told what is on the disk
 }
@@ -81,6 +82,7 @@ func (w *cached) fromDisk() {
 // hand gives nodes to all who look. The caller holds mu; put does not block.
 func (w *cached) hand(nodes packed) {
 	w.handed, w.given = nodes, true
+	w.count++
 	for f := range w.feeds {
 		f.put(nodes)
 	}
@@ -170,7 +172,7 @@ func (w *cached) protected() int {
 func (w *cached) state(connected bool, inner WatchState) WatchState {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := WatchState{Group: w.s.Group, Path: w.s.Path, Nodes: len(w.handed), Updated: w.updated, LastError: inner.LastError}
+	s := WatchState{Group: w.s.Group, Path: w.s.Path, Nodes: len(w.handed), Generation: w.count, Updated: w.updated, LastError: inner.LastError}
 	if w.live && inner.Updated.After(s.Updated) { // read again and found the same
 		s.Updated = inner.Updated
 	}

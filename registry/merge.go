@@ -101,7 +101,7 @@ func (m *Merged) Close(ctx context.Context) error {
 // State implements Stater: connected when all are, with the watches and announcements of all. LastError is the first
 // registry's that has one.
 func (m *Merged) State() State {
-	all := State{Kind: "merged", Connected: true}
+	all := State{Kind: "merged", Connected: true, Idle: true}
 	for _, reg := range m.registries {
 		r, ok := As[Stater](reg)
 		if !ok {
@@ -109,6 +109,8 @@ func (m *Merged) State() State {
 		}
 		s := r.State()
 		all.Connected = all.Connected && s.Connected
+		all.Idle = all.Idle && s.Idle
+		all.Latency = max(all.Latency, s.Latency)
 		all.Sessions += s.Sessions
 		if all.LastError == "" {
 			all.LastError = s.LastError

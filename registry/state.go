@@ -15,9 +15,12 @@ type Stater interface {
 // State tells how a registry fares.
 type State struct {
 	Kind      string           // "zookeeper", "file", ...
+	Idle      bool             // nothing was asked of it so far, so that it was not connected to
 	Connected bool             // whether the registry can be reached now; true where there is nothing to reach
 	Since     time.Time        // when Connected last changed; zero if never
 	LastError string           // the last error, empty when there was none or it was overcome
+	Session   string           // the present session, as the registry's own tools name it; empty where there is none
+	Latency   time.Duration    // how long it takes to answer, of late; 0 where that is not known
 	Sessions  int              // how many sessions there were, the present one included; 0 where there are none
 	Watches   []WatchState     // one for each service watched, sorted by group and path
 	Announced []AnnounceState  // one for each node announced, sorted by group, path and address
@@ -27,14 +30,15 @@ type State struct {
 
 // WatchState tells what is known about a watched service.
 type WatchState struct {
-	Group     string
-	Path      string
-	Nodes     int       // how many nodes the receiver was last given; of all versions, where the registry keeps them together
-	Updated   time.Time // when the registry last confirmed or changed the list, also in an earlier run; zero if that is not known
-	Stale     bool      // the list is not confirmed: it came from the disk, nodes are kept, or the registry cannot be reached
-	Kept      int       // of Nodes, those that the registry does not list any more: while not 0, protection is in force
-	KeptSince time.Time // since when; zero when Kept is 0
-	LastError string    // why the last reading failed, or what was wrong with a node; empty when all is well
+	Group      string
+	Path       string
+	Nodes      int       // how many nodes the receiver was last given; of all versions, where the registry keeps them together
+	Generation int       // how many different lists receivers were given, the one from the disk included; 0 where nobody counts
+	Updated    time.Time // when the registry last confirmed or changed the list, also in an earlier run; zero if that is not known
+	Stale      bool      // the list is not confirmed: it came from the disk, nodes are kept, or the registry cannot be reached
+	Kept       int       // of Nodes, those that the registry does not list any more: while not 0, protection is in force
+	KeptSince  time.Time // since when; zero when Kept is 0
+	LastError  string    // why the last reading failed, or what was wrong with a node; empty when all is well
 }
 
 // AnnounceState tells what became of an announced node.

@@ -62,7 +62,8 @@ type Registry struct {
 	lists     map[string]*list  // by prefix of their keys
 	claims    map[string]*claim // by base and address
 	counts    counts
-	left      bool // at the end the lease could not be revoked
+	latency   registry.Latency // of signs of life
+	left      bool             // at the end the lease could not be revoked
 }
 
 // counts are figures for State. They are guarded by Registry.mu.

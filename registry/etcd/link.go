@@ -112,10 +112,12 @@ func (r *Registry) closing() bool { return r.ctx.Err() != nil }
 func (r *Registry) grant(ctx context.Context, client *clientv3.Client) (clientv3.LeaseID, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.options.CallTimeout)
 	defer cancel()
+	from := time.Now()
 	answer, err := client.Grant(ctx, int64(r.options.SessionTimeout.Seconds()))
 	if err != nil {
 		return 0, err
 	}
+	r.latency.Note(time.Since(from))
 	return answer.ID, nil
 }
 
@@ -186,6 +188,7 @@ func (r *Registry) beat(ctx context.Context, client *clientv3.Client, lease clie
 	}
 	for {
 		watchdog.Reset(patience)
+		from := time.Now()
 		if err := stream.Send(&pb.LeaseKeepAliveRequest{ID: int64(lease)}); err != nil {
 			return beats, fmt.Errorf("keep the lease: %w", err)
 		}
@@ -199,6 +202,7 @@ func (r *Registry) beat(ctx context.Context, client *clientv3.Client, lease clie
 			return beats, errExpired
 		}
 		watchdog.Stop()
+		r.latency.Note(time.Since(from))
 		beats++
 		if !r.alive(answer.GetHeader().GetRevision()) {
 			return beats, errRestored

@@ -1,17 +1,24 @@
 package etcd
 
-import "github.com/motand/motand/registry"
+import (
+	"fmt"
+
+	"github.com/motand/motand/registry"
+)
 
 // State implements registry.Stater.
 func (r *Registry) State() registry.State {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := registry.State{
-		Kind: "etcd", Connected: r.connected, Since: r.since, LastError: r.failure, Sessions: r.sessions,
+		Kind: "etcd", Idle: !r.started, Latency: r.latency.Now(), Connected: r.connected, Since: r.since, LastError: r.failure, Sessions: r.sessions,
 		Extra: map[string]int64{
 			"list_reads": r.counts.reads, "lost_notices": r.counts.missed,
 			"compactions": r.counts.compactions, "repairs": r.counts.repairs,
 		},
+	}
+	if r.connected {
+		s.Session = fmt.Sprintf("%x", int64(r.lease))
 	}
 	for _, o := range r.lists {
 		for f := range o.feeds {

@@ -132,8 +132,11 @@ func testState(t *testing.T, w World) {
 	announce(t, reg, provider(s, 8001))
 	c.expect(t, 8001)
 	st := stater.State()
-	if st.Kind == "" || !st.Connected {
-		t.Errorf("state: got kind %q, connected %v", st.Kind, st.Connected)
+	if st.Kind == "" || !st.Connected || st.Idle {
+		t.Errorf("state: got kind %q, connected %v, idle %v", st.Kind, st.Connected, st.Idle)
+	}
+	if st.Sessions > 0 && (st.Session == "" || st.Latency <= 0) {
+		t.Errorf("state in a session: got session %q, latency %v", st.Session, st.Latency)
 	}
 	found := false
 	for _, x := range st.Watches {

@@ -30,7 +30,12 @@ func (c client) do(what, path string, request func() error) error {
 	c.counts.requests.Add(1)
 	t := time.AfterFunc(c.timeout, func() { c.link.kick(fmt.Sprintf("no answer to %s %s within %v", what, path, c.timeout)) })
 	defer t.Stop()
-	if err := request(); err != nil {
+	from := time.Now()
+	err := request()
+	if !isLost(err) {
+		c.counts.latency.Note(time.Since(from))
+	}
+	if err != nil {
 		return fmt.Errorf("%s %s: %w", what, path, err)
 	}
 	return nil

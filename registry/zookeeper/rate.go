@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/go-zookeeper/zk"
+
+	"github.com/motand/motand/registry"
 )
 
 // counts is what happened since the start. Fields without a note are guarded by Registry.mu.
@@ -17,8 +19,9 @@ type counts struct {
 	lost       int64 // notices that never came, or only after what they were about
 	repairs    int64 // nodes of ours that somebody had deleted or changed
 
-	requests atomic.Int64 // to the servers, without pings
-	limit    *rate        // of readings that repeat what is known
+	requests atomic.Int64     // to the servers, without pings
+	latency  registry.Latency // of these
+	limit    *rate            // of readings that repeat what is known
 }
 
 // rate lets through so many per second, after a burst of as many as go in a quarter of one.

@@ -1,6 +1,10 @@
 package zookeeper
 
-import "github.com/motand/motand/registry"
+import (
+	"fmt"
+
+	"github.com/motand/motand/registry"
+)
 
 // State implements registry.Stater.
 func (r *Registry) State() registry.State {
@@ -8,7 +12,9 @@ func (r *Registry) State() registry.State {
 	defer r.mu.Unlock()
 	s := registry.State{
 		Kind:      "zookeeper",
+		Idle:      !r.started,
 		Connected: r.connected,
+		Latency:   r.counts.latency.Now(),
 		Since:     r.since,
 		LastError: r.failure,
 		Sessions:  r.sessions,
@@ -21,6 +27,9 @@ func (r *Registry) State() registry.State {
 			"reconnects":       r.counts.reconnects,
 			"repairs":          r.counts.repairs,
 		},
+	}
+	if r.connected && r.session != 0 {
+		s.Session = fmt.Sprintf("%#x", r.session)
 	}
 	if s.LastError == "" && !r.connected && r.link != nil {
 		s.LastError = r.link.problem()
