@@ -1,6 +1,7 @@
 package motan
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -49,6 +50,32 @@ func newReader(conn net.Conn, limit int, patient time.Duration) *reader {
 	}
 	r.try = r.tryRead
 	return r
+}
+
+// preload has the reader begin with bytes that were read before, by whomever.
+func (r *reader) preload(data []byte) {
+	if len(data) > 0 {
+		b := getBuffer(max(len(data), readBytes))
+		r.buf, r.end = b[:cap(b)], cap(b)
+		r.to = copy(r.buf, data)
+	}
+}
+
+// left is a copy of what was read and not used.
+func (r *reader) left() []byte {
+	if r.buf != nil {
+		return bytes.Clone(r.buf[r.from:r.to])
+	}
+	return bytes.Clone(r.stash[:r.stashed])
+}
+
+// again has the reader go on after the deadline was set by somebody else: a frame that has begun gets its time anew.
+func (r *reader) again() {
+	r.timed, r.timedTo = false, 0
+	if r.stashed > 0 {
+		r.acquire()
+		r.stashed = 0
+	}
 }
 
 // next returns the next whole frame that has already arrived, as bytes valid until the next

@@ -33,6 +33,7 @@ type Server struct {
 	conns     map[*serverConn]struct{}  // guarded by mu
 	closed    bool                      // guarded by mu
 	room      *restRoom                 // guarded by mu; nil while there is no connection that could rest
+	handing   *handOver                 // guarded by mu; nil while no connection is given up
 	draining  atomic.Bool
 	lastLog   atomic.Int64
 	readers   sync.WaitGroup
@@ -76,6 +77,7 @@ func (s *Server) Serve(l net.Listener) error {
 		_ = l.Close()
 		return ErrServerClosed
 	}
+	defer s.untrack(l)
 	pause := acceptPause
 	for {
 		conn, err := l.Accept()
@@ -110,19 +112,29 @@ func (s *Server) track(l net.Listener) bool {
 	return true
 }
 
-// start serves conn on a goroutine of its own, which ends with the connection.
+func (s *Server) untrack(l net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, l)
+}
+
+// start serves conn, unless there are too many.
 func (s *Server) start(conn net.Conn) {
 	s.Stats.Accepted.Add(1)
-	c := newServerConn(s, conn)
-	s.mu.Lock()
 	limit := s.MaxConns
 	if limit == 0 {
 		limit = defaultMaxConns
 	}
+	s.begin(newServerConn(s, conn), limit)
+}
+
+// begin serves c on a goroutine of its own, which ends with the connection.
+func (s *Server) begin(c *serverConn, limit int) {
+	s.mu.Lock()
 	if s.closed || len(s.conns) >= limit {
 		s.mu.Unlock()
 		s.Stats.Refused.Add(1)
-		_ = conn.Close()
+		_ = c.conn.Close()
 		return
 	}
 	if s.conns == nil {
@@ -141,11 +153,19 @@ func (s *Server) run(c *serverConn) {
 	if c.serve() {
 		return
 	}
+	s.drop(c)
+	s.readers.Done()
+}
+
+// drop forgets c; again does nothing.
+func (s *Server) drop(c *serverConn) {
 	s.mu.Lock()
+	_, ours := s.conns[c]
 	delete(s.conns, c)
 	s.mu.Unlock()
-	s.Stats.Open.Add(-1)
-	s.readers.Done()
+	if ours {
+		s.Stats.Open.Add(-1)
+	}
 }
 
 // Shutdown stops accepting, lets every connection finish and closes it: at once when it is

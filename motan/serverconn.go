@@ -39,6 +39,10 @@ type serverConn struct {
 	asked     atomic.Bool // the reader is to rest, and was given a deadline that is over
 	resting   atomic.Bool // there is no reader; who takes this back has to start one
 	batch     Batch       // the reader's
+
+	unread    []byte                   // what another server has read of the connection; the reader's
+	dismissed atomic.Pointer[handOver] // to which the connection is to be given; nil for none
+	leaving   atomic.Bool              // the reader has noticed that
 }
 
 // parked is an ended call whose answer waits for the client to read others.
@@ -90,10 +94,21 @@ func (c *serverConn) serve() (rests bool) {
 		patient = defaultFrameTimeout
 	}
 	r := newReader(c.conn, c.server.MaxContentLength, patient)
+	r.preload(c.unread)
+	c.unread = nil
 	err := c.read(r)
+	for c.mayLeave(err) {
+		if c.leave(r) {
+			err = errGivenUp
+		} else if c.stay(r) {
+			err = c.read(r)
+		} else {
+			break
+		}
+	}
 	r.drop()
-	if errors.Is(err, errResting) {
-		return true
+	if errors.Is(err, errResting) || errors.Is(err, errGivenUp) {
+		return errors.Is(err, errResting)
 	}
 	c.server.ended(c, err)
 	if c.stopped.Load() {
