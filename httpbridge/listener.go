@@ -26,11 +26,12 @@ type listener struct {
 // serverConn is a client's connection.
 type serverConn struct {
 	patientConn
-	server *Server
-	gate   gate
-	active atomic.Bool // a request has begun and its answer is not written yet
-	linger atomic.Bool // the client is still sending what will not be read
-	limit  int64       // bytes that are swallowed of it
+	server         *Server
+	gate           gate
+	given, adopted bool        // it is somebody else's, it was; only the worker of the connection uses these
+	active         atomic.Bool // a request has begun and its answer is not written yet
+	linger         atomic.Bool // the client is still sending what will not be read
+	limit          int64       // bytes that are swallowed of it
 }
 
 // Read reads what the gate lets pass.
@@ -38,7 +39,7 @@ func (c *serverConn) Read(b []byte) (int, error) {
 	if c.gate.refusal != nil {
 		return 0, c.gate.refusal
 	}
-	n, err := c.patientConn.Read(b)
+	n, err := c.read(b)
 	if n == 0 {
 		return n, err
 	}
@@ -59,6 +60,10 @@ const lingerTime = time.Second
 // Close closes the connection. If the client is still sending it first waits for the client to close: most read an
 // answer only when they have sent everything, and an earlier end would take it away from them.
 func (c *serverConn) Close() error {
+	if c.given {
+		c.server.giveUp(c)
+		return nil
+	}
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.linger.Load() &&
 		half.CloseWrite() == nil && c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
 		_, _ = io.CopyN(io.Discard, c.Conn, c.limit) // the connection is closed in any case
@@ -83,7 +88,7 @@ func (l *listener) Accept() (net.Conn, error) {
 				l.server.turnAway(conn)
 				continue
 			}
-			return &serverConn{patientConn: newPatientConn(conn), server: l.server, limit: int64(l.server.MaxBodySize)}, nil
+			return l.server.newConn(conn), nil
 		case errors.Is(err, syscall.ECONNABORTED):
 			continue
 		case !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE):
@@ -107,6 +112,10 @@ func (l *listener) Close() error {
 		err = l.Listener.Close()
 	})
 	return err
+}
+
+func (s *Server) newConn(conn net.Conn) *serverConn {
+	return &serverConn{patientConn: newPatientConn(conn), server: s, limit: int64(s.MaxBodySize)}
 }
 
 func (s *Server) full() bool {

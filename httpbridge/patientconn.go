@@ -66,13 +66,21 @@ func (c *patientConn) SetDeadline(t time.Time) error {
 func (c *patientConn) Read(b []byte) (int, error) {
 	for {
 		n, err := c.socket.Read(b)
-		if err == nil || n > 0 || !c.reading.early(err) {
+		if err == nil || n > 0 {
 			return n, err
 		}
-		if err := c.Conn.SetReadDeadline(c.reading.wanted); err != nil {
+		if err := c.patience(err); err != nil {
 			return 0, err
 		}
 	}
+}
+
+// patience is nil for the error of a read that came before its time: it is to be tried again. Else it is the error.
+func (c *patientConn) patience(err error) error {
+	if !c.reading.early(err) {
+		return err
+	}
+	return c.Conn.SetReadDeadline(c.reading.wanted)
 }
 
 // Write writes all of b to the connection, or returns an error.

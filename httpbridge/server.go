@@ -63,7 +63,8 @@ type Server struct {
 	once      sync.Once
 	http      *fasthttp.Server
 	draining  atomic.Bool
-	exchanges sync.Pool // of *exchange
+	handing   atomic.Pointer[handOver] // set under mu; nil while no connection is given up
+	exchanges sync.Pool                // of *exchange
 
 	mu        sync.Mutex
 	listeners map[*listener]struct{}   // guarded by mu
