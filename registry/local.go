@@ -1,8 +1,10 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -25,6 +27,7 @@ type Local struct {
 // localNode is one announcement. It ends when its context does or when it expires.
 type localNode struct {
 	node    Node
+	put     bool // by Put
 	since   time.Time
 	expires time.Time   // zero: never
 	stop    func() bool // ends the watch on the context
@@ -57,7 +60,7 @@ func (l *Local) watchPacked(ctx context.Context, s Service, update func(packed))
 
 // Announce implements Registry.
 func (l *Local) Announce(ctx context.Context, n Node) error {
-	return l.put(ctx, n, 0)
+	return l.put(ctx, n, 0, false)
 }
 
 // Put announces n until Delete, until ttl has passed without another Put, or for ever when ttl is 0. It returns an error
@@ -66,10 +69,10 @@ func (l *Local) Put(n Node, ttl time.Duration) error {
 	if ttl < 0 {
 		return fmt.Errorf("registry: local: put %s: a time to live of %v is negative", n.Addr(), ttl)
 	}
-	return l.put(context.Background(), n, ttl)
+	return l.put(context.Background(), n, ttl, true)
 }
 
-func (l *Local) put(ctx context.Context, n Node, ttl time.Duration) error {
+func (l *Local) put(ctx context.Context, n Node, ttl time.Duration, program bool) error {
 	if _, err := n.Text(); err != nil { // what cannot be written elsewhere is refused here as well
 		return err
 	}
@@ -81,7 +84,7 @@ func (l *Local) put(ctx context.Context, n Node, ttl time.Duration) error {
 	if l.nodes == nil {
 		l.nodes = make(map[NodeKey]*localNode)
 	}
-	k, e := n.Key(), &localNode{node: n, since: time.Now()}
+	k, e := n.Key(), &localNode{node: n, put: program, since: time.Now()}
 	old := l.nodes[k]
 	if old == nil && len(l.nodes) >= maxLocalNodes {
 		return fmt.Errorf("registry: local: put %s: there are %d nodes already; delete some", n.Addr(), maxLocalNodes)
@@ -129,6 +132,31 @@ func (l *Local) Nodes() []Node {
 		nodes = append(nodes, e.node)
 	}
 	return sortNodes(nodes)
+}
+
+// Program is a node that Put has announced, and for how much longer it stays; 0 is for ever.
+type Program struct {
+	Node Node
+	TTL  time.Duration
+}
+
+// Programs returns what Put has announced, in order of address: another Local that puts it again holds the same.
+func (l *Local) Programs() []Program {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []Program
+	now := time.Now()
+	for _, e := range l.nodes {
+		switch left := e.expires.Sub(now); {
+		case !e.put:
+		case e.expires.IsZero():
+			all = append(all, Program{Node: e.node})
+		case left > 0:
+			all = append(all, Program{e.node, left})
+		}
+	}
+	slices.SortFunc(all, func(a, b Program) int { return cmp.Compare(a.Node.Addr(), b.Node.Addr()) })
+	return all
 }
 
 // publish hands out the list of one service. The caller holds mu; nothing below blocks.

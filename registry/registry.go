@@ -92,6 +92,18 @@ type Closer interface {
 	Close(ctx context.Context) error
 }
 
+// Yielder is an optional ability of a Registry with a session: to let another process take over what it has announced,
+// without its ever being gone.
+type Yielder interface {
+	// Yield leaves what was announced as it is: from its return on nothing of it is written, repaired or withdrawn before
+	// Keep. Another process may announce the same, with a session of its own; then Close takes away only what it has not
+	// announced. Yield returns ctx's error where a writing under way did not end before ctx did.
+	Yield(ctx context.Context) error
+
+	// Keep looks after what was announced as before, and at all of it at once.
+	Keep()
+}
+
 // Unwrapper is an optional ability of a Registry that stands in front of another: to give the one behind it.
 type Unwrapper interface {
 	Unwrap() Registry

@@ -44,6 +44,7 @@ type Store struct {
 	public  map[serviceKey]uint32 // guarded by mu: checksums of the snapshots that were written
 	running chan struct{}         // guarded by mu: closed when the goroutine has ended; nil when there is none
 	hurry   chan struct{}         // guarded by mu: closed to write what is left without pause
+	held    chan struct{}         // guarded by mu: closed while nothing is written
 	broken  int                   // guarded by mu: records whose last writing failed
 	failure string                // guarded by mu: why one of them did
 	writes  int64                 // guarded by mu
@@ -75,7 +76,7 @@ func NewStore(dir string, log *slog.Logger) *Store {
 		log = slog.Default()
 	}
 	return &Store{
-		dir: dir, log: log, hurry: make(chan struct{}), readers: make(chan struct{}, loaders),
+		dir: dir, log: log, hurry: make(chan struct{}), held: make(chan struct{}), readers: make(chan struct{}, loaders),
 		records: make(map[recordKey]*record), dirty: make(map[*record]struct{}), public: make(map[serviceKey]uint32),
 	}
 }
@@ -125,10 +126,45 @@ func (r *record) put(k knowledge) {
 	defer s.mu.Unlock()
 	r.known, r.now = true, k
 	s.dirty[r] = struct{}{}
-	if s.running == nil {
+	s.begin()
+}
+
+// begin has what is to be written be written. The caller holds mu.
+func (s *Store) begin() {
+	if s.running == nil && !isClosed(s.held) && len(s.dirty) > 0 {
 		done := make(chan struct{})
 		s.running = done
 		go s.run(done) // ends when nothing is left to write
+	}
+}
+
+// Hold has nothing written any more until Release, and waits for a writing under way until ctx ends: another process writes
+// into the folder meanwhile. It may be called again.
+func (s *Store) Hold(ctx context.Context) error {
+	s.mu.Lock()
+	if !isClosed(s.held) {
+		close(s.held)
+	}
+	running := s.running
+	s.mu.Unlock()
+	if running == nil {
+		return nil
+	}
+	select {
+	case <-running:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("registry: a list is still being written into %s: %w", s.dir, ctx.Err())
+	}
+}
+
+// Release has what has changed since Hold be written.
+func (s *Store) Release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if isClosed(s.held) {
+		s.held = make(chan struct{})
+		s.begin()
 	}
 }
 
@@ -156,7 +192,7 @@ func (s *Store) recordPath(k recordKey) string {
 func (s *Store) run(done chan struct{}) {
 	defer close(done)
 	for {
-		r, k, wait := s.next()
+		r, k, wait, held := s.next()
 		switch {
 		case r != nil:
 			s.wrote(r, s.write(r, k))
@@ -166,6 +202,8 @@ func (s *Store) run(done chan struct{}) {
 			case <-t.C:
 			case <-s.hurry:
 				t.Stop()
+			case <-held:
+				t.Stop()
 			}
 		default:
 			return
@@ -173,16 +211,20 @@ func (s *Store) run(done chan struct{}) {
 	}
 }
 
-// next takes a record that is due, or tells how long to wait for one. With neither, run has to end.
-func (s *Store) next() (due *record, k knowledge, wait time.Duration) {
+// next takes a record that is due, or tells how long to wait for one, and what ends that. With neither, run has to end.
+func (s *Store) next() (due *record, k knowledge, wait time.Duration, held <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	inHurry := isClosed(s.hurry)
+	if isClosed(s.held) {
+		s.running = nil
+		return nil, knowledge{}, 0, nil
+	}
 	for r := range s.dirty {
 		rest := time.Until(r.notBefore)
 		if rest <= 0 || inHurry {
 			delete(s.dirty, r)
-			return r, r.now, 0
+			return r, r.now, 0, nil
 		}
 		if wait == 0 || rest < wait {
 			wait = rest
@@ -191,7 +233,7 @@ func (s *Store) next() (due *record, k knowledge, wait time.Duration) {
 	if wait == 0 {
 		s.running = nil
 	}
-	return nil, knowledge{}, wait
+	return nil, knowledge{}, wait, s.held
 }
 
 func isClosed(c <-chan struct{}) bool {

@@ -94,6 +94,9 @@ func (r *Registry) nextClaim(l *link) (first *claim, name string, next time.Dura
 	defer r.mu.Unlock()
 	now := time.Now()
 	at := now.Add(r.options.SelfCheck)
+	if r.yielded {
+		return nil, "", r.options.SelfCheck
+	}
 	for n, m := range r.claims {
 		if due := m.due(l); due.Before(at) {
 			first, name, at = m, n, due
@@ -102,6 +105,7 @@ func (r *Registry) nextClaim(l *link) (first *claim, name string, next time.Dura
 	if at.After(now) {
 		return nil, "", at.Sub(now)
 	}
+	r.claiming = true // until hold has ended
 	return first, name, 0
 }
 
@@ -127,6 +131,7 @@ func (r *Registry) hold(ctx context.Context, l *link, m *claim, name string) {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.claiming = false
 	if err != nil {
 		m.pace.failed(now)
 		if text := err.Error(); text != m.problem && r.link == l {

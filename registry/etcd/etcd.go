@@ -63,6 +63,8 @@ type Registry struct {
 	claims    map[string]*claim // by base and address
 	counts    counts
 	latency   registry.Latency // of signs of life
+	claiming  bool             // a claim is being looked at
+	yielded   bool             // claims are left alone
 	left      bool             // at the end the lease could not be revoked
 }
 

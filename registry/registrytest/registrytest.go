@@ -51,6 +51,8 @@ func Run(t *testing.T, w World) {
 		{"announced again replaces", true, testReplace},
 		{"available and not", true, testFlip},
 		{"close withdraws", true, testClose},
+		{"yielded to another", true, testYield},
+		{"yielded and kept", true, testKeep},
 		{"many at once", true, testMany},
 		{"state tells", true, testState},
 		{"copies give way", true, testCopies},

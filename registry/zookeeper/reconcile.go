@@ -65,7 +65,7 @@ func (r *Registry) step(now time.Time, finish func(time.Time)) (jobs []job, next
 	wakeAt := now.Add(idle)
 	c, ours := r.client(), append([]int64{r.session}, r.past...)
 	for path, m := range r.claims {
-		if at, ok := m.due(r.session); ok && r.takes(now, at, maxJobs, &wakeAt) {
+		if at, ok := m.due(r.session); ok && !r.yielded && r.takes(now, at, maxJobs, &wakeAt) {
 			jobs = append(jobs, r.claimJob(c, path, m, ours))
 		}
 	}

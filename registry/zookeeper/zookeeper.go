@@ -51,6 +51,7 @@ type Registry struct {
 	claims     map[string]*claim   // by claimName
 	spare      map[string]struct{} // paths that the server watches for us although nobody asks any more
 	running    int                 // jobs
+	yielded    bool                // claims are left alone
 	left       bool                // at the end no server could be told
 	counts     *counts
 }

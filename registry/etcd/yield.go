@@ -1,0 +1,48 @@
+package etcd
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/motand/motand/registry"
+)
+
+var _ registry.Yielder = (*Registry)(nil)
+
+// yieldTick is how often it is looked at whether the last request for a claim has ended.
+const yieldTick = time.Millisecond
+
+// Yield implements registry.Yielder. Another lease then takes the keys over, each by being written again.
+func (r *Registry) Yield(ctx context.Context) error {
+	tick := time.NewTicker(yieldTick)
+	defer tick.Stop()
+	for !r.yield() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("registry/etcd: a node that is announced is still being written: %w", ctx.Err())
+		}
+	}
+	return nil
+}
+
+// yield has no claim begun any more, and reports whether none is under way.
+func (r *Registry) yield() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.yielded = true
+	return !r.claiming
+}
+
+// Keep implements registry.Yielder.
+func (r *Registry) Keep() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.yielded = false
+	for _, m := range r.claims {
+		m.done = m.generation - 1 // that somebody has written it meanwhile is no wonder
+		m.pace.reset()
+	}
+	r.poke()
+}
