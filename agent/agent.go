@@ -36,8 +36,9 @@ type Agent struct {
 	management *management
 	switchers  *switchers
 	reporter   *reporter
-	logs       *logs  // nil before build
-	unlock     func() // gives back the folders of the state; nil before they are taken
+	logs       *logs        // nil before build
+	locks      locks        // on the folders of the state
+	given      *inheritance // what others have opened; nil for nothing
 
 	snapshot atomic.Pointer[snapshot] // in use; nil before build has made it
 	routes   atomic.Pointer[routes]   // its routes, one load away from a call
@@ -57,18 +58,29 @@ type Agent struct {
 	reading  sync.Mutex                   // held over reading the configuration again and taking it into use: the later file wins
 	load     func() (*conf.Config, error) // reads the configuration again; nil where the agent was given one
 
-	started  time.Time
-	stopping atomic.Bool // set under changing
-	cancel   context.CancelFunc
-	serving  sync.WaitGroup
-	failed   chan error // of listeners that ended by themselves
+	altering   sync.RWMutex  // held while somebody changes what the agent has been told
+	upgrading  atomic.Bool   // nothing is changed: another process takes over, or this one does; set under altering
+	succeeded  chan struct{} // closed when another process has everything
+	upgrades   upgrades
+	succeeding sync.Mutex // held over all of an attempt, and by Run once it ends
+	control    control    // takes requests of upgrades
+
+	started   time.Time
+	stopping  atomic.Bool // set under changing
+	cancel    context.CancelFunc
+	serving   sync.WaitGroup
+	accepting sync.WaitGroup // those of serving that accept connections
+	failed    chan error     // of listeners that ended by themselves
 }
 
 // New compiles c and opens every listener. Nothing is served and nobody is told before Run.
 // On an error nothing stays open; a *ListenError says that an address could not be had, a
 // *ConfigError what is wrong with c.
-func New(c *conf.Config, x Extensions) (*Agent, error) {
-	a := &Agent{failed: make(chan error, 1), started: time.Now()}
+func New(c *conf.Config, x Extensions) (*Agent, error) { return newAgent(c, x, nil) }
+
+// newAgent is New for an agent that need not open the sockets that it is given.
+func newAgent(c *conf.Config, x Extensions, given *inheritance) (*Agent, error) {
+	a := &Agent{failed: make(chan error, 1), succeeded: make(chan struct{}), started: time.Now(), given: given}
 	if err := a.build(c, x); err != nil {
 		a.free()
 		return nil, err
@@ -93,19 +105,22 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 		local: new(registry.Local), localIP: ip, log: a.log,
 	}
 	a.compiler.rulebook.file, a.compiler.rulebook.log = filepath.Join(c.Agent.RuntimeDir, "traffic.json"), a.log
-	s, err := a.compiler.compile(c, nil)
+	a.base = c
+	if a.successor() != nil {
+		a.dynamics = a.restored(a.successor().bequest.Dynamics)
+	}
+	s, err := a.compiler.compile(a.dynamics.effective(c), nil)
 	if err != nil {
 		return &ConfigError{placed{err}}
 	}
 	warnOfUnserved(a.log, c)
-	a.base = c
 	a.snapshot.Store(s)
 	a.switchers = newSwitchers(a.compiler.switches, c.Agent.RuntimeDir, a.log)
 	a.switchers.use(s)
-	if a.listeners, err = listen(c, s.ports); err != nil {
+	if a.listeners, err = listen(c, s.ports, a.given); err != nil {
 		return err
 	}
-	if a.unlock, err = lockFolders(&c.Agent, len(a.compiler.stores) > 0, a.log); err != nil {
+	if a.locks, err = lockFolders(&c.Agent, len(a.compiler.stores) > 0, a.given, a.log); err != nil {
 		return &ConfigError{placed{err}}
 	}
 	a.routes.Store(s.routes)
@@ -130,7 +145,22 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	a.management = newManagement(a)
 	a.management.warn()
 	a.observe()
+	if x := a.successor(); x != nil {
+		a.upgrading.Store(true)
+		a.inherit(&x.bequest)
+		for _, s := range a.compiler.stores {
+			_ = s.Hold(context.Background()) // nothing is being written yet
+		}
+	}
 	return nil
+}
+
+// successor is the way into the place of another process; nil where there is none.
+func (a *Agent) successor() *successor {
+	if a.given == nil {
+		return nil
+	}
+	return a.given.successor
 }
 
 func (a *Agent) motanServer(c *conf.Agent, h motan.Handler) *motan.Server {
@@ -151,13 +181,20 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 	inner, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
 	defer a.free()
-	if err := writePID(c.PIDFile); err != nil { // before anybody is told of us
-		return err
-	}
 	defer removePID(c.PIDFile)
-	if err := a.begin(inner); err != nil {
-		a.drain(force)
-		return err
+	if a.successor() != nil {
+		if err := a.takeOver(ctx, inner); err != nil {
+			a.given.refuse(err)
+			return err
+		}
+	} else {
+		if err := writePID(c.PIDFile); err != nil { // before anybody is told of us
+			return err
+		}
+		if err := a.begin(inner); err != nil {
+			a.drain(force)
+			return err
+		}
 	}
 	a.log.Info("agent: serving", "version", Version, "motan", addrs(a.listeners.motan), "http", addrs(a.listeners.http),
 		"management", a.listeners.management.Addr().String(), "export", s.ports, "local_ip", a.compiler.localIP,
@@ -165,6 +202,12 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 	if n := a.announcer.unused(); n > 0 {
 		a.log.Info("agent: services are not in use yet: callers on other hosts do not see them before a GET of /200 on the management port",
 			"services", n, "management", a.listeners.management.Addr().String())
+	}
+	a.control = control{upgrade: a.upgrade, log: a.log}
+	if l, err := openControl(c.RuntimeDir); err != nil {
+		a.log.Warn("agent: motand upgrade cannot reach this process, SIGUSR2 can", "err", err)
+	} else {
+		a.control.start(ctx, l)
 	}
 	looking, quiet := context.WithCancel(inner)
 	defer quiet()
@@ -181,15 +224,24 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 	var failure error
 	select {
 	case <-ctx.Done():
+	case <-a.succeeded:
 	case failure = <-a.failed:
 	}
-	quiet() // that registries are left is no trouble
-	a.drain(force)
+	quiet()             // that registries are left is no trouble
+	a.succeeding.Lock() // for good: what is under way has ended with ctx, and no other upgrade begins
+	select {
+	case <-a.succeeded:
+		a.control.close(true)
+		a.retire()
+	default:
+		a.control.close(false)
+		a.drain(force)
+	}
 	return failure
 }
 
-// begin takes the snapshot into use and serves.
-func (a *Agent) begin(ctx context.Context) error {
+// prepare takes the snapshot into use; nothing is served yet.
+func (a *Agent) prepare(ctx context.Context) error {
 	if a.compiler.accessLog != nil {
 		a.compiler.accessLog.Start()
 	}
@@ -203,6 +255,16 @@ func (a *Agent) begin(ctx context.Context) error {
 		return err
 	}
 	a.compiler.steer(a.snapshot.Load())
+	return nil
+}
+
+// begin takes the snapshot into use and serves.
+func (a *Agent) begin(ctx context.Context) error {
+	if err := a.prepare(ctx); err != nil {
+		return err
+	}
+	a.changing.Lock()
+	defer a.changing.Unlock()
 	a.serve("management", a.listeners.management, a.management.serve)
 	for port, l := range a.listeners.exports {
 		a.serve("export "+strconv.Itoa(port), l, a.exportIn.Serve)
@@ -224,88 +286,21 @@ func (a *Agent) begin(ctx context.Context) error {
 
 // serve runs a listener on a goroutine of its own; it ends when its server is shut down.
 func (a *Agent) serve(name string, l net.Listener, serve func(net.Listener) error) {
+	a.accepting.Add(1)
 	a.serving.Go(func() {
+		defer a.accepting.Done()
 		err := serve(l)
 		if err != nil && !a.stopping.Load() && !a.listeners.dropped(l) {
-			select {
-			case a.failed <- fmt.Errorf("agent: %s listener ended: %w", name, err):
-			default:
-			}
+			a.fail(fmt.Errorf("agent: %s listener ended: %w", name, err))
 		}
 	})
 }
 
-// drain ends service without losing a call: first nobody finds us, then nobody new gets in,
-// then what is in flight is finished. Meanwhile calls to other hosts go to the nodes that were
-// known when the registries were left.
-func (a *Agent) drain(force <-chan struct{}) {
-	a.changing.Lock()
-	a.stopping.Store(true)
-	a.changing.Unlock()
-	c := &a.snapshot.Load().config.Agent
-	a.log.Info("agent: stopping", "grace", c.GracePeriod)
-	ctx, cancel := context.WithTimeout(context.Background(), c.PropagationDelay+c.GracePeriod)
-	defer cancel()
-	stopped := make(chan struct{})
-	go func() { // ends with this drain
-		select {
-		case <-force:
-			cancel()
-		case <-stopped:
-		}
-	}()
-	a.snapshot.Load().withdrawCopies()
-	if a.announcer.withdraw(ctx) {
-		select {
-		case <-time.After(c.PropagationDelay): //nolint:forbidigo // once, at the end
-		case <-ctx.Done():
-		}
-	}
-	var wait sync.WaitGroup
-	stop := func(name string, shutdown func(context.Context) error) {
-		wait.Go(func() {
-			if err := shutdown(ctx); err != nil {
-				a.log.Warn("agent: calls were cut off at the end of the grace period", "listener", name, "err", err)
-			}
-		})
-	}
-	stop("motan", a.motanIn.Shutdown)
-	if a.httpIn != nil {
-		stop("http", a.httpIn.Shutdown)
-	}
-	// Programs here may call services here: their calls come in on the export ports, which
-	// therefore stay until those calls have ended.
-	wait.Wait()
-	stop("export", a.exportIn.Shutdown)
-	wait.Wait()
-	words, done := context.WithTimeout(context.Background(), lastWords)
-	defer done()
-	leave(words, a.snapshot.Load().registries, a.log)
-	a.management.close()
-	close(stopped)
-	a.serving.Wait()
-	a.log.Info("agent: stopped", "after", time.Since(a.started).Round(time.Millisecond))
-}
-
-// free gives back everything that New and Run have taken.
-func (a *Agent) free() {
-	if a.cancel != nil {
-		a.cancel()
-	}
-	if a.listeners != nil {
-		a.listeners.close()
-	}
-	if s := a.snapshot.Load(); s != nil {
-		s.close()
-	}
-	if a.compiler != nil {
-		a.compiler.close()
-	}
-	if a.unlock != nil {
-		a.unlock()
-	}
-	if a.logs != nil {
-		a.logs.end()
+// fail has Run end with err.
+func (a *Agent) fail(err error) {
+	select {
+	case a.failed <- err:
+	default: // it ends already
 	}
 }
 

@@ -23,6 +23,7 @@ type announcer struct {
 	snapshot  *snapshot                     // guarded by mu; what is served
 	available bool                          // guarded by mu
 	asked     bool                          // guarded by mu; somebody has asked for that, now or before a restart
+	inherited bool                          // guarded by mu; both are those of the process before
 	told      map[announceKey]*announcement // guarded by mu
 	local     context.Context               // guarded by mu; withdraws what only this process looks for, at the very end
 	ctx       context.Context               // guarded by mu; withdraws everything else, nil before start
@@ -47,13 +48,16 @@ func newAnnouncer(k *compiler, s *snapshot) *announcer {
 	return &announcer{compiler: k, snapshot: s, status: newStatusFile(s.config.Agent.RuntimeDir), log: k.log, told: make(map[announceKey]*announcement)}
 }
 
-// start announces everything, as it was asked for before a restart where -recover says so. Else
+// start announces everything, as it was asked for before an upgrade, or before a restart where -recover says so. Else
 // what was asked for then is forgotten, so that a later -recover does not bring it back.
 func (a *announcer) start(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.local = ctx
 	a.ctx, a.cancel = context.WithCancel(ctx)
+	if a.inherited {
+		return a.announce()
+	}
 	if a.snapshot.config.Agent.Recover {
 		var err error
 		if a.available, a.asked, err = a.status.read(); err != nil {

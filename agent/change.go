@@ -28,6 +28,9 @@ func (a *Agent) change(c *conf.Config) error {
 	if a.stopping.Load() || a.life == nil {
 		return errStopping
 	}
+	if a.upgrading.Load() {
+		return errUpgrading
+	}
 	old := a.snapshot.Load()
 	next, err := a.compiler.compile(c, old)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/motand/motand/agent/handover"
 	"github.com/motand/motand/conf"
 )
 
@@ -44,38 +45,41 @@ type listeners struct {
 	http       []net.Listener
 	management net.Listener
 
+	given *inheritance // sockets that need not be opened; nil for none
+
 	mu      sync.Mutex
-	exports map[int]net.Listener  // by port; guarded by mu once the agent runs
-	left    map[net.Listener]bool // guarded by mu; closed while the agent runs
+	exports map[int]net.Listener             // by port; guarded by mu once the agent runs
+	left    map[net.Listener]bool            // guarded by mu; closed while the agent runs
+	sockets map[net.Listener]handover.Socket // guarded by mu; what they are called
 }
 
-// listen opens what c asks for, everything or nothing.
-func listen(c *conf.Config, exportPorts []int) (*listeners, error) {
-	l := &listeners{exports: make(map[int]net.Listener)}
+// listen opens what c asks for and is not given, everything or nothing.
+func listen(c *conf.Config, exportPorts []int, given *inheritance) (*listeners, error) {
+	l := &listeners{given: given, exports: make(map[int]net.Listener), sockets: make(map[net.Listener]handover.Socket)}
 	var errs []error
-	open := func(purpose, network, addr string) net.Listener {
-		x, err := listenOn(network, addr)
+	open := func(name, purpose, network, addr string) net.Listener {
+		x, err := l.open(name, network, addr)
 		if err != nil {
 			errs = append(errs, &ListenError{For: purpose, Addr: addr, Err: err})
 		}
 		return x
 	}
 	a := &c.Agent
-	local := func(unix string, port int, purpose, unixKey, key string) []net.Listener {
+	local := func(name, unix string, port int, purpose, unixKey, key string) []net.Listener {
 		if unix != "" {
-			return []net.Listener{open(purpose+" (motan-agent."+unixKey+")", "unix", unix)}
+			return []net.Listener{open(name, purpose+" (motan-agent."+unixKey+")", "unix", unix)}
 		}
-		return []net.Listener{open(purpose+" (motan-agent."+key+")", "tcp", net.JoinHostPort(a.Host, strconv.Itoa(port)))}
+		return []net.Listener{open(name, purpose+" (motan-agent."+key+")", "tcp", net.JoinHostPort(a.Host, strconv.Itoa(port)))}
 	}
-	l.motan = local(a.UnixSock, a.Port, "Motan calls of programs on this host", "unixSock", "port")
+	l.motan = local("motan", a.UnixSock, a.Port, "Motan calls of programs on this host", "unixSock", "port")
 	if wantsHTTP(a) {
-		l.http = local(a.HTTPUnixSock, a.HTTPPort, "HTTP calls of programs on this host", "httpProxyUnixSock", "hport")
+		l.http = local("http", a.HTTPUnixSock, a.HTTPPort, "HTTP calls of programs on this host", "httpProxyUnixSock", "hport")
 	}
 	for _, port := range exportPorts {
-		l.exports[port] = open(exportPurpose, "tcp", ":"+strconv.Itoa(port))
+		l.exports[port] = open(exportName(port), exportPurpose, "tcp", exportAddr(port))
 	}
 	var err error
-	if l.management, err = listenManagement(a); err != nil {
+	if l.management, err = l.openManagement(a); err != nil {
 		errs = append(errs, err)
 	}
 	if len(errs) > 0 {
@@ -87,6 +91,9 @@ func listen(c *conf.Config, exportPorts []int) (*listeners, error) {
 
 const exportPurpose = "services exported to other hosts (motan-service export)"
 
+func exportName(port int) string { return "export-" + strconv.Itoa(port) }
+func exportAddr(port int) string { return ":" + strconv.Itoa(port) }
+
 // add listens on those export ports that are not open yet, on all or on none. It returns the
 // new listeners.
 func (l *listeners) add(ports []int) ([]net.Listener, error) {
@@ -97,12 +104,13 @@ func (l *listeners) add(ports []int) ([]net.Listener, error) {
 		if l.exports[port] != nil {
 			continue
 		}
-		x, err := listenOn("tcp", ":"+strconv.Itoa(port))
+		x, err := l.openLocked(exportName(port), "tcp", exportAddr(port))
 		if err != nil {
 			for _, x := range added {
+				delete(l.sockets, x)
 				_ = x.Close()
 			}
-			return nil, &ListenError{For: exportPurpose, Addr: ":" + strconv.Itoa(port), Err: err}
+			return nil, &ListenError{For: exportPurpose, Addr: exportAddr(port), Err: err}
 		}
 		added[port] = x
 	}
@@ -124,6 +132,7 @@ func (l *listeners) keep(ports []int) {
 		}
 		l.left[x] = true
 		delete(l.exports, port)
+		delete(l.sockets, x)
 		_ = x.Close()
 	}
 }
@@ -141,27 +150,32 @@ func wantsHTTP(a *conf.Agent) bool {
 	return a.HTTPEnable || !written
 }
 
-func listenManagement(a *conf.Agent) (net.Listener, error) {
+func (l *listeners) openManagement(a *conf.Agent) (net.Listener, error) {
 	if a.ManagementUnixSock != "" {
-		l, err := listenOn("unix", a.ManagementUnixSock)
+		x, err := l.open("management", "unix", a.ManagementUnixSock)
 		if err != nil {
 			return nil, &ListenError{For: "management (motan-agent.managementUnixSock)", Addr: a.ManagementUnixSock, Err: err}
 		}
-		return l, nil
+		return x, nil
 	}
 	const purpose = "management (motan-agent.mport)"
 	first, last := a.ManagementPort, a.ManagementPort
 	if a.ManagementPorts != (conf.PortRange{}) {
 		first, last = a.ManagementPorts.First, a.ManagementPorts.Last
 	}
+	addr := func(port int) string { return net.JoinHostPort(a.ManagementHost, strconv.Itoa(port)) }
+	for port := first; port < last; port++ { // one that is given may be a later one
+		if l.given.has("management", "tcp", addr(port)) {
+			first = port
+		}
+	}
 	for port := first; ; port++ {
-		addr := net.JoinHostPort(a.ManagementHost, strconv.Itoa(port))
-		l, err := listenOn("tcp", addr)
+		x, err := l.open("management", "tcp", addr(port))
 		if err == nil {
-			return l, nil
+			return x, nil
 		}
 		if port >= last {
-			return nil, &ListenError{For: purpose, Addr: addr, Err: err}
+			return nil, &ListenError{For: purpose, Addr: addr(port), Err: err}
 		}
 	}
 }
@@ -206,16 +220,4 @@ func listenConfig(addr string) *net.ListenConfig {
 		}
 	}
 	return c
-}
-
-func (l *listeners) close() {
-	all := append(append([]net.Listener{l.management}, l.motan...), l.http...)
-	for _, x := range l.exports {
-		all = append(all, x)
-	}
-	for _, x := range all {
-		if x != nil {
-			_ = x.Close()
-		}
-	}
 }

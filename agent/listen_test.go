@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/motand/motand/agent/handover"
 	"github.com/motand/motand/conf"
 )
 
@@ -55,7 +56,7 @@ func TestListenTellsWhatIsTaken(t *testing.T) {
 			_ = free.Close()
 			c := parse(t, Default(), "", "")
 			tt.change(&c.Agent)
-			l, err := listen(c, append(tt.exports, spare))
+			l, err := listen(c, append(tt.exports, spare), nil)
 			if err == nil {
 				l.close()
 				t.Fatal("got no error")
@@ -91,7 +92,8 @@ func TestManagementTakesTheFirstFreePort(t *testing.T) {
 		_ = l.Close()
 		last = port
 	}
-	l, err := listenManagement(&conf.Agent{ManagementHost: "127.0.0.1", ManagementPorts: conf.PortRange{First: first, Last: last}})
+	all := &listeners{sockets: make(map[net.Listener]handover.Socket)}
+	l, err := all.openManagement(&conf.Agent{ManagementHost: "127.0.0.1", ManagementPorts: conf.PortRange{First: first, Last: last}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +109,7 @@ func TestHTTPListensUnlessToldNot(t *testing.T) {
 		want int
 	}{{"", 1}, {"httpProxyEnable: true", 1}, {"httpProxyEnable: false", 0}} {
 		c := parse(t, Default(), tt.key, "")
-		l, err := listen(c, nil)
+		l, err := listen(c, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,7 @@ func TestLockFolders(t *testing.T) {
 	folders := func(runtime, snapshot string) *conf.Agent {
 		return &conf.Agent{RuntimeDir: filepath.Join(dir, runtime), SnapshotDir: filepath.Join(dir, snapshot)}
 	}
-	first, err := lockFolders(folders("run", "snap"), true, slog.Default())
+	first, err := lockFolders(folders("run", "snap"), true, nil, slog.Default())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,12 +36,12 @@ func TestLockFolders(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			release, err := lockFolders(folders(tt.runtime, tt.snapshot), !tt.forgetful, slog.Default())
+			held, err := lockFolders(folders(tt.runtime, tt.snapshot), !tt.forgetful, nil, slog.Default())
 			if tt.want == "" {
 				if err != nil {
 					t.Fatal(err)
 				}
-				release()
+				held.release()
 				return
 			}
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), fmt.Sprintf("process %d", os.Getpid())) {
@@ -49,12 +49,12 @@ func TestLockFolders(t *testing.T) {
 			}
 		})
 	}
-	first()
-	again, err := lockFolders(folders("run", "snap"), true, slog.Default())
+	first.release()
+	again, err := lockFolders(folders("run", "snap"), true, nil, slog.Default())
 	if err != nil {
 		t.Fatalf("after the first has ended: %v", err)
 	}
-	again()
+	again.release()
 }
 
 // A folder that cannot be written to keeps nobody from serving.
@@ -64,11 +64,11 @@ func TestLockFoldersUnwritable(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	release, err := lockFolders(&conf.Agent{RuntimeDir: file, SnapshotDir: filepath.Join(file, "snap")}, true, slog.New(slog.NewTextHandler(&out, nil)))
+	held, err := lockFolders(&conf.Agent{RuntimeDir: file, SnapshotDir: filepath.Join(file, "snap")}, true, nil, slog.New(slog.NewTextHandler(&out, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	release()
+	held.release()
 	if strings.Count(out.String(), "cannot be locked") != 2 {
 		t.Errorf("log: got %s, want a warning for each folder", out.String())
 	}

@@ -96,7 +96,7 @@ services of this host to others. Without a command it takes motan-go's own flags
 		SilenceErrors: true,
 		Version:       Version,
 	}
-	root.AddCommand(runCommand(x), checkCommand(x), callCommand(), registryCommand(x), versionCommand())
+	root.AddCommand(runCommand(x), checkCommand(x), upgradeCommand(x), callCommand(), registryCommand(x), versionCommand())
 	return root
 }
 
@@ -175,12 +175,18 @@ configuration, 2 cannot listen, 3 internal.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Known = x.known()
 			warnOfUnused(cmd)
-			c, err := load(o, cmd.ErrOrStderr())
+			given, err := inheritAgent()
 			if err != nil {
 				return err
 			}
-			a, err := New(c, x)
+			c, err := load(o, cmd.ErrOrStderr())
 			if err != nil {
+				given.refuse(err)
+				return err
+			}
+			a, err := newAgent(c, x, given)
+			if err != nil {
+				given.refuse(err)
 				return err
 			}
 			if err := greet(cmd.OutOrStdout(), c, a); err != nil {
@@ -209,6 +215,9 @@ func runUntilSignal(a *Agent, o conf.Options) error {
 	moved := make(chan os.Signal, 1)
 	signal.Notify(moved, syscall.SIGUSR1)
 	defer signal.Stop(moved)
+	upgrades := make(chan os.Signal, 1)
+	signal.Notify(upgrades, syscall.SIGUSR2)
+	defer signal.Stop(upgrades)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { // ends with ctx
 		for {
@@ -217,6 +226,8 @@ func runUntilSignal(a *Agent, o conf.Options) error {
 				_ = a.readAgain("SIGHUP") // which logs
 			case <-moved:
 				a.logs.reopen()
+			case <-upgrades:
+				go func() { _, _ = a.upgrade(ctx, upgradeRequest{}) }() // ends before Run does; it logs
 			case <-ctx.Done():
 				return
 			}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,6 +88,27 @@ func newManagement(a *Agent) *management {
 func (m *management) serve(l net.Listener) error { return m.server.Serve(l) }
 
 func (m *management) close() { _ = m.server.Close() } // the process is about to end
+
+// change is that of access, and refuses changes while another process takes over: it would not know of them.
+func (m *management) change(h http.HandlerFunc) http.HandlerFunc {
+	return m.access.change(func(w http.ResponseWriter, r *http.Request) {
+		m.agent.altering.RLock()
+		defer m.agent.altering.RUnlock()
+		if m.agent.upgrading.Load() {
+			w.Header().Set("Retry-After", "1")
+			text(w, http.StatusServiceUnavailable, errUpgrading.Error()+"\n")
+			return
+		}
+		h(w, r)
+	})
+}
+
+// finish answers the requests that have begun and closes all connections, those at once that are idle.
+func (m *management) finish(ctx context.Context) {
+	if m.server.Shutdown(ctx) != nil {
+		m.close()
+	}
+}
 
 // isThisHost tells whether a Host header can only mean this host: an IP address, or localhost.
 func isThisHost(hostport string) bool {

@@ -243,7 +243,7 @@ func (a *Agent) registryFigures() []metrics.Figure {
 			Name: "motand_registry_nodes", Help: "Nodes known of a watched service; beyond 1,000 services they are summed under _other.", Labels: []string{"registry", "group", "service"},
 			Read: a.eachRegistry(func(id string, s registry.State, emit func(float64, ...string)) {
 				for x, n := range nodesByService(s.Watches) {
-					emit(float64(n), id, x.group, x.path)
+					emit(float64(n), id, x.Group, x.Path)
 				}
 			}),
 		},

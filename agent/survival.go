@@ -52,7 +52,11 @@ func (a *Agent) survivalFigures() []metrics.Figure {
 	}
 }
 
-type serviceName struct{ group, path string }
+// serviceName names a service.
+type serviceName struct {
+	Group string `json:"group"`
+	Path  string `json:"path"`
+}
 
 // nodesByService sums nodes by service, those of the services beyond maxServiceSeries under _other. The lists are in order,
 // so it names the same each time; a registry without a memory has one for each version.

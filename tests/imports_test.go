@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"agent/cluster":              {"motan", "registry", "agent/cluster/command"},
 	"agent/cluster/command":      {},
 	"agent/traffic":              {"motan", "motan/simple", "conf"},
+	"agent/handover":             {},
 	"filters":                    {"motan", "motan/simple", "agent/metrics", "agent/trace"},
 	"httpbridge":                 {"motan", "motan/simple", "motan/breeze", "motan/hessian", "httpbridge/fastcgi"},
 	"httpbridge/fastcgi":         {},
@@ -42,7 +43,7 @@ var mayImport = map[string][]string{
 	"conf":                       {},
 	"agent": {
 		"motan", "motan/simple", "motan/breeze", "motan/hessian", "motan/motan1", "registry", "registry/*",
-		"agent/cluster", "agent/cluster/command", "agent/traffic", "agent/metrics", "agent/trace", "filters", "httpbridge", "httpbridge/fastcgi", "conf",
+		"agent/cluster", "agent/cluster/command", "agent/handover", "agent/traffic", "agent/metrics", "agent/trace", "filters", "httpbridge", "httpbridge/fastcgi", "conf",
 	},
 	"agent/cmd/motand": {"agent", "conf"},
 	"tests":            {"*", "*/*", "*/*/*"},

@@ -50,7 +50,7 @@ func (d *daemon) rss() int64 { return d.memory("VmRSS:") }
 func (d *daemon) peakRSS() int64 { return d.memory("VmHWM:") }
 
 func (d *daemon) memory(key string) int64 {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(d.cmd.Process.Pid) + "/status")
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(d.pid()) + "/status")
 	if err != nil {
 		return 0
 	}

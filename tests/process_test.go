@@ -21,7 +21,8 @@ type process struct {
 	name string
 	cmd  *exec.Cmd
 	out  output
-	done chan struct{} // closed when the process has ended and out is complete
+	done chan struct{} // closed when the process, and each that took its place, has ended and out is complete
+	heir int           // the process that has taken its place; 0 for none
 }
 
 // startProcess runs the program exe in the folder dir. It is killed at the end of the test if it still
@@ -65,6 +66,10 @@ func environment() []string {
 // Signal sends sig; a process that has ended gets none.
 func (p *process) Signal(sig os.Signal) {
 	p.t.Helper()
+	if p.heir != 0 {
+		_ = syscall.Kill(p.heir, sig.(syscall.Signal)) // it may have ended
+		return
+	}
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.t.Fatalf("send %v to %s: %v", sig, p.name, err)
 	}
@@ -80,11 +85,25 @@ func (p *process) Wait() int {
 		p.Kill()
 		p.t.Fatalf("%s still runs after %s", p.name, patience)
 	}
+	if p.heir != 0 {
+		return reap(p.t, p.heir)
+	}
 	return p.cmd.ProcessState.ExitCode()
+}
+
+// pid is the process that serves now.
+func (p *process) pid() int {
+	if p.heir != 0 {
+		return p.heir
+	}
+	return p.cmd.Process.Pid
 }
 
 // Kill ends the process as a crash would.
 func (p *process) Kill() {
+	if p.heir != 0 {
+		_ = syscall.Kill(p.heir, syscall.SIGKILL) // as below
+	}
 	_ = p.cmd.Process.Kill() // fails for a process that has ended
 	<-p.done
 }

@@ -1,0 +1,176 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/motand/motand/agent/handover"
+)
+
+// inheritance is what an agent is given and need not make: listening sockets by systemd or by the process whose place it
+// takes, locks and what is known by the latter. A nil inheritance is none.
+type inheritance struct {
+	sockets   []inherited
+	locks     []*os.File
+	successor *successor // nil unless another process is there whose place is taken
+}
+
+// inherited is a socket that somebody else has opened.
+type inherited struct {
+	handover.Socket
+	file *os.File
+}
+
+// find returns the index of the socket of that name, -1 when there is none. One of systemd has no address of its own: the
+// unit says where it listens.
+func (h *inheritance) find(name, network, addr string) int {
+	if h == nil {
+		return -1
+	}
+	return slices.IndexFunc(h.sockets, func(x inherited) bool {
+		return x.Name == name && (x.Network == "" || x.Network == network && x.Addr == addr)
+	})
+}
+
+func (h *inheritance) has(name, network, addr string) bool { return h.find(name, network, addr) >= 0 }
+
+// take returns the socket of that name; nil when there is none.
+func (h *inheritance) take(name, network, addr string) (net.Listener, handover.Socket, error) {
+	i := h.find(name, network, addr)
+	if i < 0 {
+		return nil, handover.Socket{}, nil
+	}
+	x := h.sockets[i]
+	h.sockets = slices.Delete(h.sockets, i, i+1)
+	l, err := x.listen()
+	return l, x.Socket, err
+}
+
+// listen makes a listener of the socket, whose file it closes.
+func (x *inherited) listen() (net.Listener, error) {
+	l, err := net.FileListener(x.file) // a copy
+	_ = x.file.Close()
+	if err != nil {
+		return nil, fmt.Errorf("socket %s that was handed over: %w", x.Name, err)
+	}
+	if u, ok := l.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(!x.Foreign)
+	}
+	return l, nil
+}
+
+// close gives back what nobody has taken: sockets that the configuration does not name any more.
+func (h *inheritance) close() {
+	if h == nil {
+		return
+	}
+	for _, x := range h.sockets {
+		_ = x.file.Close()
+	}
+	for _, f := range h.locks {
+		_ = f.Close()
+	}
+	h.sockets, h.locks = nil, nil
+}
+
+// open returns the socket that was given under that name, or listens.
+func (l *listeners) open(name, network, addr string) (net.Listener, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.openLocked(name, network, addr)
+}
+
+// openLocked is open for who holds mu.
+func (l *listeners) openLocked(name, network, addr string) (net.Listener, error) {
+	x, socket, err := l.given.take(name, network, addr)
+	if x == nil && err == nil {
+		x, err = listenOn(network, addr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	l.sockets[x] = handover.Socket{Name: name, Network: network, Addr: addr, Foreign: socket.Foreign}
+	return x, nil
+}
+
+// all are the open listeners, with what they are called.
+func (l *listeners) all() map[net.Listener]handover.Socket {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.sockets)
+}
+
+// closer is a listener whose file of a unix socket may stay.
+type closer interface{ SetUnlinkOnClose(unlink bool) }
+
+// pause stops accepting: connections wait in the sockets, which stay as they are, until somebody accepts from them. Resume
+// or the inheritance's close ends that.
+func (l *listeners) pause() (*inheritance, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	paused := new(inheritance)
+	for x, socket := range l.sockets {
+		f, ok := x.(interface{ File() (*os.File, error) })
+		if !ok {
+			paused.close()
+			return nil, fmt.Errorf("agent: a listener of type %T cannot be kept", x)
+		}
+		file, err := f.File() // a copy
+		if err != nil {
+			paused.close()
+			return nil, fmt.Errorf("agent: keep socket %s: %w", socket.Name, err)
+		}
+		paused.sockets = append(paused.sockets, inherited{socket, file})
+	}
+	for x := range l.sockets {
+		if l.left == nil {
+			l.left = make(map[net.Listener]bool)
+		}
+		l.left[x] = true
+		if u, ok := x.(closer); ok {
+			u.SetUnlinkOnClose(false)
+		}
+		_ = x.Close()
+	}
+	clear(l.sockets)
+	return paused, nil
+}
+
+// resume accepts from the sockets again. It returns the new listeners by the names of their sockets.
+func (l *listeners) resume(paused *inheritance) (map[string]net.Listener, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var errs []error
+	all := make(map[string]net.Listener)
+	for _, x := range paused.sockets {
+		listener, err := x.listen()
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		l.sockets[listener] = x.Socket
+		all[x.Name] = listener
+		if port, ok := strings.CutPrefix(x.Name, "export-"); ok {
+			n, _ := strconv.Atoi(port) // as exportName has written it
+			l.exports[n] = listener
+		}
+	}
+	paused.sockets = nil
+	return all, errors.Join(errs...)
+}
+
+// close closes all.
+func (l *listeners) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for x := range l.sockets {
+		_ = x.Close()
+	}
+	clear(l.sockets)
+}
