@@ -54,6 +54,7 @@ type Agent struct {
 	shown    func()          // guarded by changing; ends showing the agent in registries; nil before begin
 	base     *conf.Config    // guarded by changing; as it was read, without what programs ask for
 	dynamics dynamics        // guarded by changing
+	demands  demands         // of domains, which lead to further dynamics
 	reloads  reloads
 	reading  sync.Mutex                   // held over reading the configuration again and taking it into use: the later file wins
 	load     func() (*conf.Config, error) // reads the configuration again; nil where the agent was given one
@@ -103,8 +104,10 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 		extensions: x, pool: new(cluster.Pool), metrics: newMetrics(), accessLog: logs.access,
 		states: new(filters.States), switches: new(filters.Switches), spans: logs.spans, route: a.routeTo,
 		local: new(registry.Local), localIP: ip, log: a.log,
+		inUse: &a.routes, demands: &a.demands,
 	}
 	a.compiler.rulebook.file, a.compiler.rulebook.log = filepath.Join(c.Agent.RuntimeDir, "traffic.json"), a.log
+	a.demands.refer = a.demand
 	a.base = c
 	if a.successor() != nil {
 		a.dynamics = a.restored(a.successor().bequest.Dynamics)
@@ -131,6 +134,8 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	if len(a.listeners.http) > 0 {
 		a.httpIn = &httpbridge.Server{
 			Handler:        &outbound{routes: &a.routes},
+			Domains:        func() *httpbridge.Domains { return a.routes.Load().web },
+			Serves:         func(service []byte) bool { return len(a.routes.Load().byService[string(service)]) > 0 },
 			MaxBodySize:    c.Agent.HTTPMaxBodyBytes,
 			MaxConnections: c.Agent.MaxConnections,
 			RequestID:      newRequestIDs(),
@@ -215,9 +220,10 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 		registries: func() map[string]registry.Registry { return a.snapshot.Load().registries },
 		clients:    a.compiler.pool.Each, unknown: func() []string { return a.snapshot.Load().unknown() }, log: a.log,
 	}
-	a.serving.Go(func() { t.run(looking) })          // ends with looking
-	a.serving.Go(func() { a.reporter.run(looking) }) // likewise
-	a.serving.Go(func() { a.raiseShares(looking) })  // likewise
+	a.serving.Go(func() { t.run(looking) })             // ends with looking
+	a.serving.Go(func() { a.forgetUpstreams(looking) }) // likewise
+	a.serving.Go(func() { a.reporter.run(looking) })    // likewise
+	a.serving.Go(func() { a.raiseShares(looking) })     // likewise
 	if c.RotatePerHour {
 		a.serving.Go(func() { a.logs.rotateHourly(looking) }) // likewise
 	}

@@ -146,8 +146,8 @@ func TestCheckPrints(t *testing.T) {
 		t.Errorf("got the warnings %q, want the filter with its place", warnings)
 	}
 	// What run would warn of is told as well, and nothing twice.
-	_, warnings, err = run(directYAML + "motan-refer:\n  r: {path: svc, group: g, registry: direct, filter: nowhere}\nhttp-client:\n  web: {domain: web.example.com, registry: direct}\n")
-	for _, want := range []string{"motan.yaml:4:", "warning: http-client is not served, requests for its domain are refused domain=web.example.com\n"} {
+	_, warnings, err = run(directYAML + "motan-refer:\n  r: {path: svc, group: g, registry: direct, filter: nowhere}\n  q: {path: other, group: g, registry: direct, filter: trace}\n")
+	for _, want := range []string{"motan.yaml:4:", "warning: filter trace records nothing, set motan-agent.traceEndpoint or traceFile entry=q\n"} {
 		if err != nil || strings.Count(warnings, "\n") != 2 || !strings.Contains(warnings, want) {
 			t.Errorf("got %v and %q, want two lines and %q", err, warnings, want)
 		}

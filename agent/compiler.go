@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/motand/motand/agent/cluster"
@@ -45,8 +46,10 @@ type compiler struct {
 	exports    shared[*export]
 	syncers    shared[*syncer]
 	attic      attic
-	linger     time.Duration  // how long what was taken out of use is kept for calls that may have found it
-	background sync.WaitGroup // registries that are left, checks that end
+	inUse      *atomic.Pointer[routes] // of the agent; nil where no call comes
+	demands    *demands                // likewise
+	linger     time.Duration           // how long what was taken out of use is kept for calls that may have found it
+	background sync.WaitGroup          // registries that are left, checks that end
 }
 
 // close frees everything that was taken out of use.
@@ -69,12 +72,13 @@ func (k *compiler) close() {
 func (k *compiler) compile(c *conf.Config, old *snapshot) (*snapshot, error) {
 	s := &snapshot{
 		config:     c,
-		routes:     &routes{byService: make(map[string][]*route), strict: c.Agent.StrictGroup},
+		routes:     &routes{byService: make(map[string][]*route), domains: make(map[string]*domain), strict: c.Agent.StrictGroup},
 		exports:    &exports{byService: make(map[string][]*export)},
 		registries: make(map[string]registry.Registry),
 		holds:      make(map[string]*item[registry.Registry]),
 		byRefer:    make(map[*conf.Refer]*item[*route]),
 		byService:  make(map[*conf.Service]*item[*export]),
+		demanded:   make(map[*route]bool),
 	}
 	if old == nil {
 		old = new(snapshot)
@@ -98,6 +102,12 @@ func (k *compiler) compile(c *conf.Config, old *snapshot) (*snapshot, error) {
 			errs = append(errs, err)
 		}
 	}
+	for _, h := range c.HTTPClients {
+		if err := k.domain(s, old, h); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	s.routes.web = s.webDomains()
 	for _, x := range c.Services {
 		if err := k.service(s, old, x); err != nil {
 			errs = append(errs, err)
@@ -171,15 +181,24 @@ func (k *compiler) newRegistry(c *conf.Config, r *conf.Registry) (registry.Regis
 	return k.remember(c, r, reg), nil
 }
 
-// refer puts the route of r into s: that of old, an equal one, or a new one.
+// refer puts the route of r into s.
 func (k *compiler) refer(s, old *snapshot, r *conf.Refer) error {
+	x, err := k.hold(s, old, r)
+	if err == nil {
+		s.routes.byService[r.Path] = append(s.routes.byService[r.Path], x)
+	}
+	return err
+}
+
+// hold has s hold the route of r: that of old, an equal one, or a new one.
+func (k *compiler) hold(s, old *snapshot, r *conf.Refer) (*route, error) {
 	hold := old.byRefer[r]
 	if hold != nil && sameHolds(s, old, r.Registries) {
 		hold.hold()
 	} else {
 		source, key, err := s.source(r)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		plain := *r
 		plain.Position = conf.Position{}
@@ -190,14 +209,13 @@ func (k *compiler) refer(s, old *snapshot, r *conf.Refer) error {
 			}
 			return x, func() { k.retireRoute(x) }, nil
 		}); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	s.byRefer[r] = hold
 	s.filters = append(s.filters, hold.value.filters...)
-	s.routes.byService[r.Path] = append(s.routes.byService[r.Path], hold.value)
 	s.all = append(s.all, hold.value)
-	return nil
+	return hold.value, nil
 }
 
 // sameHolds tells whether the ids mean the same registries in both.
@@ -217,6 +235,7 @@ func (k *compiler) newRoute(r *conf.Refer, source registry.Registry) (*route, er
 		return nil, err
 	}
 	x.filters = configured(&r.Entry, filters.ClientAgent, outer, inner)
+	x.used.Store(motan.Now())
 	x.steering = steering{route: x, localIP: k.localIP, known: func() {
 		x.heard.Store(true)
 		close(x.first)

@@ -47,6 +47,7 @@ func (a *Agent) drain(force <-chan struct{}) {
 	// Programs here may call services here: their calls come in on the export ports, which
 	// therefore stay until those calls have ended.
 	wait.Wait()
+	a.demands.close()
 	stop("export", a.exportIn.Shutdown)
 	wait.Wait()
 	words, done := context.WithTimeout(context.Background(), lastWords)

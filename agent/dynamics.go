@@ -25,6 +25,8 @@ const (
 type dynamics struct {
 	services []dynamic[conf.Service]
 	refers   []dynamic[conf.Refer]
+
+	upstreams []upstream // services of domains that requests have asked for; not kept on disk
 }
 
 // dynamic is one service or refer.
@@ -95,7 +97,7 @@ func readDynamics(path string) (dynamicsFile, error) {
 
 // effective is base with those entries of d that it does not have itself.
 func (d dynamics) effective(base *conf.Config) *conf.Config {
-	if len(d.services)+len(d.refers) == 0 {
+	if len(d.services)+len(d.refers)+len(d.upstreams) == 0 {
 		return base
 	}
 	type service struct{ group, path string }
@@ -107,6 +109,7 @@ func (d dynamics) effective(base *conf.Config) *conf.Config {
 		refers[r.Identity()] = true
 	}
 	all := *base
+	all.HTTPClients = withUpstreams(base.HTTPClients, d.upstreams)
 	all.Services, all.Refers = slices.Clip(base.Services), slices.Clip(base.Refers)
 	for _, x := range d.services {
 		if x.entry != nil && !services[service{x.url.Group, x.url.Path}] {
@@ -157,7 +160,7 @@ func drop[T any](list []dynamic[T], u meshURL, key func(meshURL) meshKey) []dyna
 
 // same tells whether nothing was changed between d and other.
 func (d dynamics) same(other dynamics) bool {
-	return sameEntries(d.services, other.services) && sameEntries(d.refers, other.refers)
+	return sameEntries(d.services, other.services) && sameEntries(d.refers, other.refers) && slices.Equal(d.upstreams, other.upstreams)
 }
 
 func sameEntries[T any](a, b []dynamic[T]) bool {
@@ -193,6 +196,8 @@ func (d dynamics) check() error {
 // and told to log.
 func (d dynamics) reread(c *conf.Config, localIP string, log func(u meshURL, found []conf.Diagnostic)) dynamics {
 	var next dynamics
+	possible := upstreamsOf(c)
+	next.upstreams = slices.DeleteFunc(slices.Clone(d.upstreams), func(u upstream) bool { return !slices.Contains(possible, u) })
 	for _, x := range d.services {
 		u := x.url.asService(c, localIP)
 		s, found := dynamicService(c, u)

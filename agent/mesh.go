@@ -116,7 +116,11 @@ func (a *Agent) takeDynamics(next dynamics) error {
 	if err := a.change(next.effective(a.base)); err != nil {
 		return err
 	}
+	kept := a.dynamics
 	a.dynamics = next
+	if kept.upstreams = next.upstreams; kept.same(next) { // those are not kept on disk
+		return nil
+	}
 	if err := next.save(dynamicsPath(a.base.Agent.RuntimeDir)); err != nil {
 		a.log.Error("agent: what a program has asked for is in use, but a start with -recover would not know it: make motan-agent.runtime_dir writable", "err", err)
 	}

@@ -18,6 +18,8 @@ import (
 type routes struct {
 	byService map[string][]*route
 	described map[string]*httpbridge.Service // what HTTP in is told of each; see describe
+	domains   map[string]*domain             // of http-client, by name in lower case
+	web       *httpbridge.Domains            // the same for the HTTP server
 	strict    bool                           // the group that a call names must be the refer's even when there is only one
 }
 
@@ -30,6 +32,7 @@ type route struct {
 	crossing crossing       // to the cluster or elsewhere
 	handler  motan.Handler  // the filters around the call, then crossing
 	filters  []placedFilter // those of them that the configuration names
+	used     atomic.Int64   // when the last call came, give or take a second; see [motan.Now]
 	heard    atomic.Bool    // something is known about the nodes
 	first    chan struct{}  // closed with the first list of nodes
 	cancel   func()         // ends the watch; nil before it began
@@ -123,8 +126,7 @@ func (o *outbound) Handle(c *motan.Call) {
 			q.Set("M_s", r.refer.Application)
 		}
 	}
-	c.Service, c.Group, c.Application = r.refer.Path, r.refer.Group, r.refer.Application
-	r.handler.Handle(c)
+	r.lead(c)
 }
 
 // newRequestIDs returns a source of request ids in motan-go's form: the time of the start in

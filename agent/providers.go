@@ -125,13 +125,7 @@ func httpSettings(s *conf.Service, e ProviderEnv) httpbridge.ProviderSettings {
 		HTTPRequestMethod:     h.RequestMethod,
 		URLFormat:             h.URLFormat,
 	}
-	for _, l := range e.Config.Locations(h.Domain) {
-		rule := httpbridge.Location{Match: l.Match, Type: string(l.Type), Upstream: l.Upstream}
-		for _, r := range l.Rewrites {
-			rule.RewriteRules = append(rule.RewriteRules, r.Text)
-		}
-		settings.Locations = append(settings.Locations, rule)
-	}
+	settings.Locations = webLocations(e.Config, h.Domain)
 	for _, x := range e.Config.HTTPServices {
 		if x.ID != s.ConfID {
 			continue

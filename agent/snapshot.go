@@ -26,6 +26,7 @@ type snapshot struct {
 	syncs      []*item[*syncer]               // in the order of the configuration
 	filters    []placedFilter                 // that stand in the chains
 	rules      map[*route]*traffic.Rules      // of the refers that have some in motan-traffic
+	demanded   map[*route]bool                // those that requests for domains have asked for
 
 	holds     map[string]*item[registry.Registry] // by id
 	byRefer   map[*conf.Refer]*item[*route]
@@ -81,11 +82,11 @@ func (s *snapshot) copy(ctx context.Context, k *compiler) {
 // nor from the disk.
 func (s *snapshot) pending() int { return len(s.unknown()) }
 
-// unknown returns the ids of those refers.
+// unknown returns the ids of those refers. What was asked for meanwhile makes nobody unready.
 func (s *snapshot) unknown() []string {
 	var refers []string
 	for _, x := range s.all {
-		if !x.heard.Load() {
+		if !x.heard.Load() && !s.demanded[x] {
 			refers = append(refers, x.refer.ID)
 		}
 	}

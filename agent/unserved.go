@@ -13,9 +13,6 @@ func warnOfUnserved(log *slog.Logger, c *conf.Config) {
 	if a := &c.Agent; len(a.Registries) > 0 {
 		log.Warn("agent: this agent does not show itself in a registry and takes no commands from one", "at", a.At("registry"))
 	}
-	for _, x := range c.HTTPClients {
-		log.Warn("agent: http-client is not served, requests for its domain are refused", "domain", x.Domain, "at", x.Position)
-	}
 	if c.Agent.TraceEndpoint == "" && c.Agent.TraceFile == "" {
 		warnOfTraces(log, c)
 	}

@@ -16,7 +16,6 @@ func TestWarnOfUnserved(t *testing.T) {
 	}{
 		{"nothing of that kind", "", refer + ", haStrategy: failover}\n", nil},
 		{"registry of the agent itself", "registry: direct\n", refer + "}\n", []string{"does not show itself"}},
-		{"http-client", "", "http-client:\n  web: {domain: web.example.com, registry: direct}\n", []string{"domain=web.example.com"}},
 		{"trace without a collector", "", refer + ", filter: trace}\n", []string{"filter trace records nothing"}},
 		{"trace with one", "traceEndpoint: http://127.0.0.1:4318/v1/traces\n", refer + ", filter: trace}\n", nil},
 	}

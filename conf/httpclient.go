@@ -6,6 +6,7 @@ type HTTPClient struct {
 	Refer
 	Domain  string   // default the id
 	Preload []string // services whose clusters are made at the start
+	Asked   []string // further ones, which were asked for while the agent ran; the agent sets them
 }
 
 // readHTTPClients reads http-client with what it inherits from motan-basicRefer.

@@ -117,7 +117,15 @@ func ask(t testing.TB, dial func() (net.Conn, error), raw string) answerOf {
 
 func readAnswer(t testing.TB, r *bufio.Reader) answerOf {
 	t.Helper()
-	resp, err := http.ReadResponse(r, nil)
+	return readAnswerTo(t, r, http.MethodGet)
+}
+
+func newReader(conn net.Conn) *bufio.Reader { return bufio.NewReader(conn) }
+
+// readAnswerTo reads the answer to a request of the method.
+func readAnswerTo(t testing.TB, r *bufio.Reader, method string) answerOf {
+	t.Helper()
+	resp, err := http.ReadResponse(r, &http.Request{Method: method})
 	if err != nil {
 		t.Fatalf("read the answer: %v", err)
 	}

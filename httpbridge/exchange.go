@@ -50,7 +50,10 @@ func (s *Server) newExchange() *exchange {
 
 // run makes the call and waits for its end. It returns false when there is none in time; the exchange then belongs to
 // the call.
-func (x *exchange) run() bool {
+func (x *exchange) run() bool { return x.runBy(x.server.Handler) }
+
+// runBy makes the call likewise, by another handler.
+func (x *exchange) runBy(h motan.Handler) bool {
 	s := x.server
 	s.Stats.Calls.Add(1)
 	s.Stats.InFlight.Add(1)
@@ -59,7 +62,7 @@ func (x *exchange) run() bool {
 	x.arm(s.DefaultTimeout)
 	x.call.Request.SetBody(x.body)
 	x.call.Push(x, 0)
-	motan.Hand(s.Handler, x.call)
+	motan.Hand(h, x.call)
 	<-x.done
 	return x.state.Load() != stateAbandoned
 }

@@ -167,23 +167,32 @@ func (h *head) target(method string, target []byte) *refusal {
 	return nil
 }
 
-// field reads one header.
-func (h *head) field(line []byte) *refusal {
+// splitField takes a line that is a header apart.
+func splitField(line []byte) (name, value []byte, err *refusal) {
 	if line[0] == ' ' || line[0] == '\t' {
-		return errFold
+		return nil, nil, errFold
 	}
 	colon := bytes.IndexByte(line, ':')
 	if colon <= 0 {
-		return errName
+		return nil, nil, errName
 	}
-	name, value := line[:colon], line[colon+1:]
+	name, value = line[:colon], line[colon+1:]
 	for _, b := range name {
 		if !tokenBytes[b] {
-			return errName
+			return nil, nil, errName
 		}
 	}
 	if hasControl(value) && !isVisible(value) { // a tab is allowed
-		return errValue
+		return nil, nil, errValue
+	}
+	return name, value, nil
+}
+
+// field reads one header.
+func (h *head) field(line []byte) *refusal {
+	name, value, err := splitField(line)
+	if err != nil {
+		return err
 	}
 	switch len(name) {
 	case len("Host"):

@@ -15,18 +15,26 @@ const index = `{"post":"/rpc/{service}/{method}",` +
 	`"example":"curl -d '[\"world\"]' http://127.0.0.1:9983/rpc/com.example.HelloService/hello",` +
 	`"get":"/proxy_to_rpc?service=…&method=…&group=…&arg_type=string&arg=…"}` + "\n"
 
-// serve answers one request. The target of a request to a proxy ("GET http://host/path") belongs to the Fallback,
-// except for /proxy_to_rpc, which the motan-go agent takes for every host.
+// serve answers one request, in the order of the motan-go agent: /proxy_to_rpc for every host, the domains that are configured,
+// the paths that are served here, and what is left, which is the Fallback's.
 func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	s.Stats.Requests.Add(1)
 	target := ctx.Request.Header.RequestURI()
 	origin := len(target) > 0 && target[0] == '/'
 	path := ctx.URI().PathOriginal()
-	switch {
-	case origin && bytes.HasPrefix(path, rpcPrefix):
-		s.serveRPC(ctx, path[len(rpcPrefix):])
+	host := ctx.Request.Header.Host()
+	domains := s.domains()
+	switch domain := domains.Find(host); {
 	case string(ctx.Path()) == "/proxy_to_rpc":
 		s.serveProxyToRPC(ctx)
+	case domain != nil:
+		s.serveOr(ctx, domain, host)
+	case origin && bytes.HasPrefix(path, rpcPrefix):
+		s.serveRPC(ctx, path[len(rpcPrefix):])
+	case s.Serves != nil && s.Serves(host):
+		s.serveRPC(ctx, append(append([]byte{}, host...), path...))
+	case domains.Otherwise() != nil:
+		s.serveOr(ctx, domains.Otherwise(), []byte(domains.Otherwise().Name))
 	case s.Fallback != nil:
 		s.Fallback(ctx)
 	case origin && string(path) == "/":
@@ -38,5 +46,24 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	}
 	if s.draining.Load() {
 		ctx.SetConnectionClose()
+	}
+}
+
+func (s *Server) domains() *Domains {
+	if s.Domains == nil {
+		return nil
+	}
+	return s.Domains()
+}
+
+// serveOr makes a call of the request, which goes to host, or hands it on when nobody serves it.
+func (s *Server) serveOr(ctx *fasthttp.RequestCtx, d *Domain, host []byte) {
+	switch {
+	case s.serveDomain(ctx, d, host):
+	case s.Fallback != nil:
+		ctx.Request.Header.SetHostBytes(host)
+		s.Fallback(ctx)
+	default:
+		answerRaw(ctx, fasthttp.StatusBadGateway, "nobody serves this path of "+d.Name)
 	}
 }

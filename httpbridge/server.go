@@ -49,6 +49,12 @@ type Server struct {
 	// that loses calls: deadlines are for the Handler to set, and must be shorter. 0 means 5 min.
 	DefaultTimeout time.Duration
 
+	// Domains returns the domains of the moment, whose requests become calls; nil means none.
+	Domains func() *Domains
+
+	// Serves tells whether calls of the service can be made; a Host that is its name stands for it. Nil means of none.
+	Serves func(service []byte) bool
+
 	// RequestID makes the ids of calls on /rpc that come without one; they are told in the header MOTAN-rid of the
 	// answer. Nil makes none.
 	RequestID func() int64

@@ -1,0 +1,200 @@
+package tests
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// webSite is a web program that answers with what it was asked, or with what the path says.
+func webSite(t testing.TB) string {
+	t.Helper()
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		h := w.Header()
+		h.Set("X-Method", r.Method)
+		switch r.URL.Path {
+		case "/api/cookies":
+			h.Add("Set-Cookie", "a=1; Path=/a")
+			h.Add("Set-Cookie", "a=2; Path=/b")
+		case "/api/none":
+			w.WriteHeader(http.StatusNoContent)
+			return
+		case "/api/same":
+			h.Set("ETag", `"v1"`)
+			w.WriteHeader(http.StatusNotModified)
+			return
+		case "/api/moved":
+			h.Set("Location", "http://shop.example.com/api/new")
+			w.WriteHeader(http.StatusFound)
+			return
+		case "/api/broken":
+			w.WriteHeader(http.StatusTeapot)
+		case "/api/chunks":
+			w.(http.Flusher).Flush()
+		case "/api/back":
+			h.Set("Content-Type", "application/octet-stream")
+			_, _ = w.Write(body)
+			return
+		}
+		_, _ = io.WriteString(w, r.Method+" "+r.Host+" "+r.URL.RequestURI()+" "+r.Header.Get("Cookie")+" "+string(body))
+	}))
+	t.Cleanup(site.Close)
+	return strings.TrimPrefix(site.URL, "http://")
+}
+
+const shopLocations = `
+http-locations:
+  shop.example.com:
+    - {match: /health, type: exact, upstream: shop-health}
+    - match: ^/user/[0-9]+$
+      type: regexp
+      upstream: shop-web
+      rewriteRules:
+        - "!regexp ^/user/0.* ^/user/(.*) /v2/user/$1"
+        - "regexpVar ^/user/0.* ^/user/(.*) /named/{name}"
+    - {match: \.(PNG|jpg)$, type: iregexp, upstream: shop-web}
+    - match: /api/
+      upstream: shop-web
+      rewriteRules: ["exact /api/exact ^.*$ /exactly", "start /api/start ^/api/(.*) /started/$1", "iregexp ^/API/CASE$ ^(.*)$ /any$1"]
+    - {match: /api/nobody/, upstream: shop-nobody}
+`
+
+// exportShop is a service that answers for the site at addr.
+func exportShop(addr string) string {
+	return agentYAML + `
+  httpProxyEnable: true
+motan-registry:
+  mesh: {protocol: direct, host: 127.0.0.1, port: 1}
+motan-service:
+  shop: {path: shop-web, group: web, protocol: motan2, provider: http, registry: mesh, serialization: simple, requestTimeout: 20000, export: "motan2:{{.export}}",
+    proxyAddress: "` + addr + `", domain: shop.example.com}
+` + shopLocations
+}
+
+// callShop is the domain, whose services are at a port of this host.
+func callShop(port int) string {
+	return agentYAML + `
+  httpProxyEnable: true
+motan-registry:
+  mesh: {protocol: direct, host: 127.0.0.1, port: ` + strconv.Itoa(port) + `}
+http-client:
+  shop: {domain: shop.example.com, path: shop, group: web, registry: mesh, protocol: motan2, serialization: simple, requestTimeout: 20000, preload: shop-web}
+` + shopLocations
+}
+
+// TestHTTPClient sends requests for a domain through two agents to a web program: two of motand, and one of motand and one of
+// motan-go in both orders. What comes back is what the program answers.
+func TestHTTPClient(t *testing.T) {
+	site := webSite(t)
+	here := func(t *testing.T, yaml string) *setup { return startMotand(t, yaml).setup }
+	peer := func(t *testing.T, yaml string) *setup {
+		s := newSetup(t)
+		startProcess(t, "motan-go's agent", s.dir, motango(t), "agent", "-c", s.configure(yaml))
+		await(t, "motan-go's agent to listen", func() bool {
+			status, _, err := fetch(http.MethodGet, "http://"+s.addr("mgmt")+"/", "")
+			return err == nil && status > 0
+		})
+		return s
+	}
+	for _, tt := range []struct {
+		name           string
+		caller, callee func(*testing.T, string) *setup
+		ours           bool
+	}{
+		{"motand to motand", here, here, true},
+		{"motand to motan-go", here, peer, true},
+		{"motan-go to motand", peer, here, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := tt.callee(t, exportShop(site))
+			fetch(http.MethodGet, "http://"+b.addr("mgmt")+"/200", "")
+			a := tt.caller(t, callShop(b.port("export")))
+			do := func(method, path, body string, headers ...string) webAnswer {
+				return askShop(t, a, method, path, body, headers...)
+			}
+			await(t, "the first answer", func() bool { return do("GET", "/api/x", "").status == 200 })
+			checkShop(t, do, tt.ours)
+		})
+	}
+}
+
+// askShop asks the agent a for a path of the shop, as a program does that has it as its proxy.
+func askShop(t *testing.T, a *setup, method, path, body string, headers ...string) webAnswer {
+	t.Helper()
+	r, err := http.NewRequest(method, "http://"+a.addr("http")+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "shop.example.com"
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
+	response, err := transport.RoundTrip(r)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return readAnswer(t, response)
+}
+
+// checkShop holds what the site answers; ours says that motand is the caller's agent.
+func checkShop(t *testing.T, do func(method, path, body string, headers ...string) webAnswer, ours bool) {
+	t.Helper()
+	for _, tt := range []struct{ method, path, body, want string }{
+		{"GET", "/api/x?a=b%20c&d", "", "GET shop.example.com /api/x?a=b%20c&d k=v; l=w "},
+		{"POST", "/api/x", "a=1&b=2", "POST shop.example.com /api/x k=v; l=w a=1&b=2"},
+		{"DELETE", "/api/x", "", "DELETE shop.example.com /api/x k=v; l=w "},
+		{"GET", "/user/17", "", "GET shop.example.com /v2/user/17 k=v; l=w "},
+		{"GET", "/user/01?name=Ann", "", "GET shop.example.com /named/Ann?name=Ann k=v; l=w "},
+		{"GET", "/pictures/a.png", "", "GET shop.example.com /pictures/a.png k=v; l=w "},
+		{"GET", "/api/exact", "", "GET shop.example.com /exactly k=v; l=w "},
+		{"GET", "/api/start/1", "", "GET shop.example.com /started/start/1 k=v; l=w "},
+		{"GET", "/api/case", "", "GET shop.example.com /any/api/case k=v; l=w "},
+		{"GET", "/api/chunks", "", "GET shop.example.com /api/chunks k=v; l=w "},
+	} {
+		got := do(tt.method, tt.path, tt.body, "Cookie", "k=v; l=w")
+		if got.status != 200 || got.body != tt.want {
+			t.Errorf("%s %s: got %d %q, want %q", tt.method, tt.path, got.status, got.body, tt.want)
+		}
+	}
+	binary := "\x00\xff\r\n\r\n" + strings.Repeat("\x80GET / HTTP/1.1\r\n\r\n", 50000)
+	if got := do("POST", "/api/back", binary, "Content-Type", "application/octet-stream"); got.body != binary {
+		t.Errorf("a binary body of %d bytes comes back with %d, status %d", len(binary), len(got.body), got.status)
+	}
+	if got := do("GET", "/api/cookies", ""); ours && strings.Join(got.header["Set-Cookie"], "|") != "a=1; Path=/a|a=2; Path=/b" {
+		t.Errorf("cookies: got %q", got.header["Set-Cookie"])
+	}
+	if got := do("GET", "/api/none", ""); got.status != 204 || got.body != "" {
+		t.Errorf("204: got %d %q", got.status, got.body)
+	}
+	if got := do("GET", "/api/same", ""); got.status != 304 || got.body != "" || got.header.Get("Etag") != `"v1"` {
+		t.Errorf("304: got %d %q %v", got.status, got.body, got.header)
+	}
+	if got := do("GET", "/api/moved", ""); got.status != 302 || got.header.Get("Location") != "http://shop.example.com/api/new" {
+		t.Errorf("302: got %d %v", got.status, got.header)
+	}
+	if got := do("GET", "/api/broken", ""); got.status != 418 || got.header.Get("X-Method") != "GET" {
+		t.Errorf("418: got %d %v", got.status, got.header)
+	}
+	if got := do("HEAD", "/api/x", ""); got.status != 200 || got.body != "" || ours && got.header.Get("Content-Length") != "30" {
+		t.Errorf("HEAD: got %d %q, length %s", got.status, got.body, got.header.Get("Content-Length"))
+	}
+}
+
+// TestHostIsService calls a service that a refer names, whose name is the Host, and whose method is the path.
+func TestHostIsService(t *testing.T) {
+	need(t, "curl")
+	d := startMotand(t, outboundYAML(echoService, startPeerServer(t)))
+	out, err := exec.Command("curl", "-s", "-H", "Host: "+echoService, "-d", `["world"]`, "http://"+d.addr("http")+"/hello").CombinedOutput()
+	if err != nil || string(out) != `"hello world"` {
+		t.Errorf("got %s, %v, want hello world", out, err)
+	}
+}
