@@ -13,6 +13,8 @@ CHAOS_TIME ?= 10m
 # The race detector needs cgo, thus a C compiler.
 RACE       = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 PEER      := tests/peers/motango
+# Filters of motan-go in motand: a module of its own as well.
+ADAPTER   := filters/motango
 MVN       ?= mvn
 # make bench BENCHFLAGS='-only P1,P5 -md'; make bench BENCHFLAGS=-h lists them
 BENCHFLAGS ?=
@@ -42,6 +44,7 @@ test: test-deps ## run all tests, with the race detector where there is a C comp
 	$(if $(RACE),$(GO) test -count=1 -run Alloc $(TESTFLAGS) ./motan/... ./agent/cluster ./filters ./httpbridge)
 	@$(MAKE) peers
 	cd $(PEER) && $(GO) test -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) ./...
+	cd $(ADAPTER) && $(GO) test $(RACE) -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) ./...
 
 test-deps: ## install what the tests need (Debian, as root), say what is missing
 	@sh scripts/install-test-deps.sh
@@ -77,6 +80,7 @@ fuzz: ## run each fuzz target for FUZZTIME (60s)
 lint: ## check the style with golangci-lint
 	@GO='$(GO)' sh scripts/install-tools.sh
 	$(BIN)/tools/golangci-lint run ./...
+	cd $(ADAPTER) && $(CURDIR)/$(BIN)/tools/golangci-lint run ./...
 
 fmt: ## format all Go files
 	@GO='$(GO)' sh scripts/install-tools.sh
