@@ -112,17 +112,21 @@ func newBridge(settings httpbridge.ProviderSettings) (motan.Handler, func(), err
 func httpSettings(s *conf.Service, e ProviderEnv) httpbridge.ProviderSettings {
 	h := s.HTTP
 	settings := httpbridge.ProviderSettings{
-		Domain:                h.Domain,
-		EnableRewrite:         h.EnableRewrite,
-		EnableHTTPException:   h.EnableException,
-		ProxyAddress:          h.ProxyAddress,
-		ProxySchema:           h.ProxySchema,
+		Domain:              h.Domain,
+		EnableRewrite:       h.EnableRewrite,
+		EnableHTTPException: h.EnableException,
+		ProxyAddress:        h.ProxyAddress,
+		ProxySchema:         h.ProxySchema,
+		TLS: httpbridge.TLSSettings{
+			CA: h.ProxyTLS.CA, Cert: h.ProxyTLS.Cert, Key: h.ProxyTLS.Key, ServerName: h.ProxyTLS.ServerName, Insecure: !h.ProxyTLS.Verify,
+		},
 		MaxConnections:        h.MaxConnections,
 		KeepaliveTimeout:      h.KeepaliveTimeout,
 		IdleConnectionTimeout: h.IdleConnectionTimeout,
 		RequestTimeout:        s.RequestTimeout,
 		MaxContentLength:      s.MaxContentLength,
 		HTTPRequestMethod:     h.RequestMethod,
+		HTTPX:                 s.Provider == "httpx",
 		URLFormat:             h.URLFormat,
 	}
 	settings.Locations = webLocations(e.Config, h.Domain)

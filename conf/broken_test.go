@@ -142,6 +142,8 @@ func TestBrokenServices(t *testing.T) {
 		{"proxyAddress", "motan-service:\n  s: {path: p, provider: http, proxyAddress: localhost}\n", "2:46", "host:port or unix:///path"},
 		{"URL_FORMAT", "motan-service:\n  s: {path: p, provider: http, URL_FORMAT: 'http://h/%s/%s'}\n", "2:44", "takes one %s"},
 		{"URL_FORMAT scheme", "motan-service:\n  s: {path: p, provider: http, URL_FORMAT: 'h/%s'}\n", "2:44", "must be a URL"},
+		{"web servers", "motan-service:\n  s: {path: p, provider: http, proxyAddress: 'h:80,i'}\n", "2:46", "proxyAddress must be host:port"},
+		{"certificate without a key", "motan-service:\n  s: {path: p, provider: http, proxyAddress: 'h:80', proxySchema: https, proxyCert: /c}\n", "2:3", "proxyCert and proxyKey belong together"},
 		{"script missing", "motan-service:\n  s: {path: p, provider: cgi}\n", "2:3", "neither CGI_SCRIPT_FILENAME nor CGI_DOCUMENT_ROOT"},
 		{"FastCGI server", "motan-service:\n  s: {path: p, provider: cgi, CGI_DOCUMENT_ROOT: /w, CGI_HOST: 'unix://fpm.sock'}\n", "2:64", "CGI_HOST must be a host or unix:///path"},
 		{"verb", "motan-service:\n  s: {path: p, provider: cgi, CGI_REQUEST_METHOD: get, CGI_DOCUMENT_ROOT: /w}\n", "2:51", `did you mean "GET"?`},

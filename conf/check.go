@@ -2,6 +2,7 @@ package conf
 
 import (
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -65,8 +66,11 @@ func (c *checker) checkProviders() {
 
 func (c *checker) checkProvider(s *Service, hasURLs, hasLocations bool) {
 	path := sectionService + "." + s.ID
-	if s.HTTP.ProxyAddress != "" && !validAddress(s.HTTP.ProxyAddress) {
+	if s.HTTP.ProxyAddress != "" && slices.ContainsFunc(strings.Split(s.HTTP.ProxyAddress, ","), func(a string) bool { return !validAddress(strings.TrimSpace(a)) }) {
 		c.f.errorf(s.At("proxyAddress"), path+".proxyAddress", "service %s: proxyAddress must be host:port or unix:///path, such as 127.0.0.1:8080; got %s", quote(s.ID), quote(s.HTTP.ProxyAddress))
+	}
+	if x := s.HTTP.ProxyTLS; (x.Cert == "") != (x.Key == "") {
+		c.f.errorf(s.Position, path, "service %s: proxyCert and proxyKey belong together, one of them is missing", quote(s.ID))
 	}
 	c.urlFormat(values{section: sectionService, set: map[string]value{"URL_FORMAT": {text: s.HTTP.URLFormat, at: s.At("URL_FORMAT")}}}, path)
 	switch s.Provider {

@@ -62,7 +62,7 @@ func TestServiceDefaults(t *testing.T) {
 	check(t, "protocol", s.Protocol, "motan2")
 	check(t, "connectRetryInterval", s.ConnectRetryInterval, 5*time.Second)
 	check(t, "errorCountThreshold", s.ErrorCountThreshold, 0)
-	check(t, "HTTP", s.HTTP, conf.HTTP{ProxySchema: "http", RequestMethod: "GET", IdleConnectionTimeout: 5 * time.Second, MaxConnections: 1024, EnableRewrite: true})
+	check(t, "HTTP", s.HTTP, conf.HTTP{ProxySchema: "http", ProxyTLS: conf.ProxyTLS{Verify: true}, RequestMethod: "GET", IdleConnectionTimeout: 5 * time.Second, MaxConnections: 1024, EnableRewrite: true})
 	check(t, "CGI", s.CGI, conf.CGI{Address: "127.0.0.1:9000", RequestMethod: "GET", Keep: 4})
 }
 

@@ -95,6 +95,9 @@ func (s *Service) providerAddress() string {
 			return net.JoinHostPort(strings.Trim(s.ProxyHost, "[]"), strconv.Itoa(s.Proxy.Port))
 		}
 	case "http", "httpx":
+		if strings.Contains(s.HTTP.ProxyAddress, ",") {
+			return "" // no single one of them says how the service is
+		}
 		if s.HTTP.ProxyAddress != "" {
 			return s.HTTP.ProxyAddress
 		}

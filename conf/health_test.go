@@ -22,6 +22,7 @@ func TestHealthCheck(t *testing.T) {
 		{"manual with a check", "proxy: motan2:8100, healthCheck: motan", "motan", "127.0.0.1:8100", false},
 		{"unix socket", "proxy: motan2, proxy.host: unix:///run/a, available: auto", "tcp", "unix:///run/a", true},
 		{"web server", "provider: http, proxyAddress: 'h:80', enableRewrite: false, available: auto", "tcp", "h:80", true},
+		{"web servers", "provider: http, proxyAddress: 'h:80,i:80', enableRewrite: false, available: auto", "", "", true},
 		{"URL", "provider: httpx, URL_FORMAT: 'http://h/x/%s', available: auto", "tcp", "h:80", true},
 		{"URL with a port", "provider: http, URL_FORMAT: 'https://h:1/%s', available: auto, healthCheck: http", "http", "h:1", true},
 		{"FastCGI", "provider: cgi, CGI_SCRIPT_FILENAME: x, available: auto", "tcp", "127.0.0.1:9000", true},

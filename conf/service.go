@@ -31,8 +31,9 @@ type ProtocolPort struct {
 // HTTP is the keys of the providers http and httpx.
 type HTTP struct {
 	Domain                string
-	ProxyAddress          string        // host:port or unix:///path of the local web server, "" for URLFormat
+	ProxyAddress          string        // host:port or unix:///path of the local web server, several with commas between; "" for URLFormat
 	ProxySchema           string        // http (default) or https
+	ProxyTLS              ProxyTLS      // of https
 	RequestMethod         string        // HTTP_REQUEST_METHOD, default GET
 	URLFormat             string        // URL_FORMAT, with at most one %s for the method
 	KeepaliveTimeout      time.Duration // ms, default 0
@@ -40,6 +41,14 @@ type HTTP struct {
 	MaxConnections        int           // default 1024
 	EnableRewrite         bool          // default true
 	EnableException       bool          // enableHttpException, default false
+}
+
+// ProxyTLS is the keys of a local web server that is reached by https.
+type ProxyTLS struct {
+	CA         string // proxyCA, "" for those of the system
+	ServerName string // proxyServerName
+	Cert, Key  string // proxyCert, proxyKey
+	Verify     bool   // proxyVerify, default true
 }
 
 // CGI is the keys of the provider cgi.
@@ -120,9 +129,12 @@ func (c *checker) protocolPort(e entry, path, key string, needsPort bool) Protoc
 
 func httpOf(v values) HTTP {
 	return HTTP{
-		Domain:                v.text("domain"),
-		ProxyAddress:          v.text("proxyAddress"),
-		ProxySchema:           v.text("proxySchema"),
+		Domain:       v.text("domain"),
+		ProxyAddress: v.text("proxyAddress"),
+		ProxySchema:  v.text("proxySchema"),
+		ProxyTLS: ProxyTLS{
+			CA: v.text("proxyCA"), ServerName: v.text("proxyServerName"), Cert: v.text("proxyCert"), Key: v.text("proxyKey"), Verify: v.bool("proxyVerify"),
+		},
 		RequestMethod:         v.text("HTTP_REQUEST_METHOD"),
 		URLFormat:             v.text("URL_FORMAT"),
 		KeepaliveTimeout:      v.duration("keepaliveTimeout"),

@@ -100,11 +100,11 @@ func BenchmarkProvider(b *testing.B) {
 func BenchmarkWebServiceAlone(b *testing.B) {
 	w := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(out, "webbody") }))
 	defer w.Close()
-	u, err := newProxyUpstream(ProviderSettings{ProxyAddress: w.Listener.Addr().String(), ProxySchema: "http", MaxConnections: 1})
+	u, err := newProxyUpstream(ProviderSettings{ProxySchema: "http", MaxConnections: 1}, w.Listener.Addr().String())
 	if err != nil {
 		b.Fatal(err)
 	}
-	conn, err := u.dial(patience, false)
+	conn, err := u.dial(patience)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -63,7 +63,7 @@ func TestProviderStaleConnection(t *testing.T) {
 		p.proxy.(*upstream).client.DialTimeout = func(addr string, timeout time.Duration) (net.Conn, error) {
 			conn, err := dial(addr, timeout)
 			if err == nil {
-				made <- conn.(*keptConn)
+				made <- conn.(*webConn).Conn.(*keptConn)
 			}
 			return conn, err
 		}

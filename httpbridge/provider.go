@@ -18,14 +18,16 @@ type ProviderSettings struct {
 	Locations             []Location                // of the domain
 	EnableRewrite         bool                      // enableRewrite, true in a configuration that does not say: a location must match
 	EnableHTTPException   bool                      // enableHttpException: a status of 400 or more is an exception
-	ProxyAddress          string                    // host:port or unix:///path; empty means URL format
+	ProxyAddress          string                    // host:port or unix:///path, several with commas between; empty means URL format
 	ProxySchema           string                    // http or https; empty means http
+	TLS                   TLSSettings               // of https
 	MaxConnections        int                       // and calls in flight; 0 means 1024
 	KeepaliveTimeout      time.Duration             // how long a connection may be used; 0 means without end
 	IdleConnectionTimeout time.Duration             // how long it may be idle; 0 means 5 s
 	RequestTimeout        time.Duration             // for the whole exchange with the web service; 0 means 1 s
 	MaxContentLength      int                       // of a response's body and of an inflated argument, in bytes; 0 means 10 MiB
 	HTTPRequestMethod     string                    // HTTP_REQUEST_METHOD; empty means GET
+	HTTPX                 bool                      // of "provider: httpx": URL format without redirects followed and gzip asked for
 	URLFormat             string                    // URL_FORMAT, with at most one %s for the method
 	Methods               map[string]MethodSettings // http-service, by method; "" is http_default_motan_method
 	CGI                   *CGISettings              // of a service with "provider: cgi", which has no ProxyAddress; else nil
@@ -102,7 +104,7 @@ func NewProvider(s ProviderSettings) (*Provider, error) {
 	case s.ProxyAddress == "":
 		err = p.addFormats()
 	default:
-		p.proxy, err = newProxyUpstream(s)
+		p.proxy, err = newProxy(s)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("http provider: %w", err)

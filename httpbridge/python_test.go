@@ -2,10 +2,6 @@ package httpbridge
 
 import (
 	"bufio"
-	"crypto/tls"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"os/exec"
 	"strings"
 	"testing"
@@ -85,32 +81,5 @@ func TestProviderPython(t *testing.T) {
 		filled := newCall(t, nil, "M_p", "s", "M_m", "show", "M_rid", "7")
 		motan.Do(format, filled)
 		checkReply(t, filled, must(t, "GET /api/show?requestIdFromClient=7 s "))
-	}
-}
-
-// TestProviderTLS checks https, and that kept connections of it are used again.
-func TestProviderTLS(t *testing.T) {
-	w := httptest.NewTLSServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(out, r.RemoteAddr) }))
-	defer w.Close()
-	p := newProvider(t, ProviderSettings{Domain: "d", ProxyAddress: w.Listener.Addr().String(), ProxySchema: "https"})
-	unknown := newCall(t, nil, "M_m", "/")
-	motan.Do(p, unknown)
-	checkFailed(t, unknown, motan.KindBroken, 503, "certificate")
-	p.proxy.(*upstream).client.TLSConfig = &tls.Config{RootCAs: w.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, ServerName: "example.com"}
-	trusting := newProvider(t, ProviderSettings{Domain: "d", ProxyAddress: w.Listener.Addr().String(), ProxySchema: "https"})
-	trusting.proxy.(*upstream).client.TLSConfig = p.proxy.(*upstream).client.TLSConfig
-	first := ""
-	for range 3 {
-		c := newCall(t, nil, "M_m", "/")
-		motan.Do(trusting, c)
-		if c.Err != nil {
-			t.Fatal(c.Err)
-		}
-		if first == "" {
-			first = string(c.Reply.Body())
-		}
-		if got := string(c.Reply.Body()); got != first {
-			t.Errorf("got %q, want the connection of %q", got, first)
-		}
 	}
 }

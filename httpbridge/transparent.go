@@ -111,10 +111,10 @@ func (x *webExchange) rawResponse() []byte {
 		}
 	}
 	body := x.resp.Body()
-	if !x.req.Header.IsHead() && h.StatusCode() != fasthttp.StatusNoContent && h.StatusCode() != fasthttp.StatusNotModified {
+	if !x.req.Header.IsHead() && h.StatusCode() != fasthttp.StatusNotModified {
 		h.SetContentLength(len(body))
 	}
-	if value := h.Peek("Content-Length"); len(value) > 0 {
+	if value := h.Peek("Content-Length"); len(value) > 0 && h.StatusCode() != fasthttp.StatusNoContent {
 		head = appendHeader(head, []byte("Content-Length"), value)
 	}
 	for name, value := range h.All() {

@@ -19,6 +19,8 @@ const unixPrefix = "unix://"
 type upstream struct {
 	client           fasthttp.HostClient
 	network, address string
+	tls              *TLSSettings // nil for plain HTTP
+	name             string       // whose certificate it is, unless the settings say
 }
 
 var _ backend = (*upstream)(nil)
@@ -29,12 +31,27 @@ type dialError struct{ cause error }
 func (e *dialError) Error() string { return e.cause.Error() }
 func (e *dialError) Unwrap() error { return e.cause }
 
-// newProxyUpstream returns the web service that ProxyAddress names.
-func newProxyUpstream(s ProviderSettings) (*upstream, error) {
+// newProxy returns the web services that ProxyAddress names.
+func newProxy(s ProviderSettings) (backend, error) {
 	if s.ProxySchema != "http" && s.ProxySchema != "https" {
 		return nil, fmt.Errorf("proxySchema %q is neither http nor https", s.ProxySchema)
 	}
-	network, address := "tcp", s.ProxyAddress
+	r := &rotation{}
+	for address := range strings.SplitSeq(s.ProxyAddress, ",") {
+		u, err := newProxyUpstream(s, strings.TrimSpace(address))
+		if err != nil {
+			return nil, err
+		}
+		r.members = append(r.members, &member{upstream: u})
+	}
+	if len(r.members) == 1 {
+		return r.members[0].upstream, nil
+	}
+	return r, nil
+}
+
+func newProxyUpstream(s ProviderSettings, address string) (*upstream, error) {
+	network := "tcp"
 	if path, ok := strings.CutPrefix(address, unixPrefix); ok {
 		network, address = "unix", path
 		if path == "" {
@@ -43,11 +60,21 @@ func newProxyUpstream(s ProviderSettings) (*upstream, error) {
 	} else if _, _, err := net.SplitHostPort(address); err != nil {
 		return nil, fmt.Errorf("proxyAddress: %w; want host:port or unix:///path", err)
 	}
-	return newUpstream(s, network, address, s.ProxySchema == "https"), nil
+	return newUpstream(s, network, address, s.ProxySchema == "https", s.Domain)
 }
 
-func newUpstream(s ProviderSettings, network, address string, secure bool) *upstream {
-	u := &upstream{network: network, address: address}
+// newUpstream returns a web service without a connection. name is that of its certificate, "" for the host of the address.
+func newUpstream(s ProviderSettings, network, address string, secure bool, name string) (*upstream, error) {
+	u := &upstream{network: network, address: address, name: name}
+	if name == "" && network == "tcp" {
+		u.name, _, _ = net.SplitHostPort(address) // was checked
+	}
+	if secure {
+		u.tls = &s.TLS
+		if _, err := u.tls.config(u.name); err != nil {
+			return nil, err
+		}
+	}
 	c := &u.client
 	c.Name = "motan"
 	c.Addr = address
@@ -55,7 +82,7 @@ func newUpstream(s ProviderSettings, network, address string, secure bool) *upst
 		c.Addr = "localhost"
 	}
 	c.IsTLS = secure
-	c.DialTimeout = func(_ string, timeout time.Duration) (net.Conn, error) { return u.dial(timeout, secure) }
+	c.DialTimeout = func(_ string, timeout time.Duration) (net.Conn, error) { return u.dial(timeout) }
 	c.MaxConns = s.MaxConnections
 	c.MaxConnDuration = s.KeepaliveTimeout
 	c.MaxIdleConnDuration = s.IdleConnectionTimeout
@@ -64,15 +91,28 @@ func newUpstream(s ProviderSettings, network, address string, secure bool) *upst
 	c.ReadBufferSize = headBytes
 	c.ConnPoolStrategy = fasthttp.LIFO // so that those which are not needed become idle
 	c.SecureErrorLogMessage = true
-	return u
+	return u, nil
 }
 
-func (u *upstream) dial(timeout time.Duration, secure bool) (net.Conn, error) {
+func (u *upstream) dial(timeout time.Duration) (net.Conn, error) {
+	begun := time.Now()
 	conn, err := net.DialTimeout(u.network, u.address, timeout)
 	if err != nil {
 		return nil, &dialError{err}
 	}
-	return newKeptConn(conn, secure), nil
+	if u.tls == nil {
+		return &webConn{Conn: newKeptConn(conn, false)}, nil
+	}
+	config, err := u.tls.config(u.name)
+	if err != nil {
+		conn.Close()
+		return nil, &dialError{err}
+	}
+	made, err := secure(newKeptConn(conn, true), config, timeout-time.Since(begun))
+	if err != nil {
+		return nil, &dialError{err}
+	}
+	return made, nil
 }
 
 // ask makes one exchange within the time given. A request is sent again only if its connection turned out to be
@@ -89,10 +129,13 @@ func (u *upstream) ask(x *webExchange, left time.Duration) *motan.Error {
 	var dial *dialError
 	var timeout net.Error
 	var small *fasthttp.ErrSmallBuffer
+	var fault *answerFault
 	kind, what := motan.KindBroken, "the web service gave no whole answer"
 	switch {
 	case errors.As(err, &dial):
 		kind, what = motan.KindUnavailable, "the web service cannot be reached"
+	case errors.As(err, &fault):
+		what, err = "the web service's answer is refused", fault
 	case errors.Is(err, fasthttp.ErrTimeout), errors.As(err, &timeout) && timeout.Timeout():
 		kind, what = motan.KindTimeout, "the web service did not answer in time"
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):

@@ -81,25 +81,31 @@ func (p *Provider) newFormat(m MethodSettings) (*urlFormat, error) {
 	if root := u.Scheme + "://" + u.Host; len(f.before) < len(root) {
 		return nil, fmt.Errorf("URL_FORMAT %q: %%s cannot stand for the host", text)
 	}
-	f.upstream = p.hostUpstream(u)
-	return f, nil
+	f.upstream, err = p.hostUpstream(u)
+	return f, err
 }
 
 // hostUpstream returns the connections to the host of u, which the formats share.
-func (p *Provider) hostUpstream(u *url.URL) *upstream {
+func (p *Provider) hostUpstream(u *url.URL) (*upstream, error) {
 	key := u.Scheme + "://" + u.Host
 	if found, ok := p.hosts[key]; ok {
-		return found
+		return found, nil
 	}
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	made := newUpstream(p.settings, "tcp", net.JoinHostPort(u.Hostname(), port), u.Scheme == "https")
+	made, err := newUpstream(p.settings, "tcp", net.JoinHostPort(u.Hostname(), port), u.Scheme == "https", u.Hostname())
+	if err != nil {
+		return nil, err
+	}
 	made.client.Name = "Go-http-client/1.1" // what web services have seen of the motan-go agent in this mode
+	if p.settings.HTTPX {
+		made.client.Name = "weibo-mesh-http"
+	}
 	made.client.DisablePathNormalizing = true
 	p.hosts[key] = made
-	return made
+	return made, nil
 }
 
 // fillFormat asks for the URL that the service's format gives with the call's method (motan protocol, section 7.4, 3). The
@@ -200,7 +206,7 @@ func (x *webExchange) setFormatHeaders() {
 
 // askFormat makes the exchange, follows redirects to the same host, and sets the reply.
 func (x *webExchange) askFormat(format *urlFormat) *motan.Error {
-	plain := len(x.req.Header.Peek("Accept-Encoding")) == 0 && !x.req.Header.IsHead()
+	plain := len(x.req.Header.Peek("Accept-Encoding")) == 0 && !x.req.Header.IsHead() && !x.provider.settings.HTTPX
 	if plain {
 		x.req.Header.Set("Accept-Encoding", "gzip")
 	}
@@ -208,7 +214,7 @@ func (x *webExchange) askFormat(format *urlFormat) *motan.Error {
 		if err := x.do(format.upstream); err != nil {
 			return err
 		}
-		if !x.redirected(format) {
+		if x.provider.settings.HTTPX || !x.redirected(format) {
 			break
 		}
 	}

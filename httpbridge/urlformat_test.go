@@ -121,6 +121,19 @@ func TestURLFormatGzip(t *testing.T) {
 	checkFailed(t, bomb, motan.KindBroken, 503, "inflate")
 }
 
+// TestHTTPX checks what httpx does otherwise than URL format: its name, and that it follows nothing and asks for no gzip.
+func TestHTTPX(t *testing.T) {
+	w := newWeb(t, func(out http.ResponseWriter, r *http.Request) { http.Redirect(out, r, "/end", http.StatusFound) })
+	c := newCall(t, nil, "M_m", "m")
+	motan.Do(newProvider(t, ProviderSettings{URLFormat: w.URL + "/%s", HTTPX: true}), c)
+	if c.Err != nil || string(c.Reply.Get("upstreamCode")) != "302" || string(c.Reply.Get("Location")) != "/end" {
+		t.Errorf("got %v %v, want the redirect", c.Err, metadata(&c.Reply))
+	}
+	if got := w.last(t); !strings.Contains(got, "User-Agent: weibo-mesh-http\r\n") || strings.Contains(got, "Accept-Encoding") {
+		t.Errorf("the web service got %q", got)
+	}
+}
+
 // TestURLFormatRedirect checks that redirects are followed on the same host, and no further.
 func TestURLFormatRedirect(t *testing.T) {
 	elsewhere := newWeb(t, nil)
