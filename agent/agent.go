@@ -35,6 +35,7 @@ type Agent struct {
 	announcer  *announcer
 	management *management
 	switchers  *switchers
+	metadata   *metadata
 	reporter   *reporter
 	logs       *logs        // nil before build
 	locks      locks        // on the folders of the state
@@ -128,7 +129,8 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	}
 	a.routes.Store(s.routes)
 	a.exports.Store(s.exports)
-	a.inbound = &inbound{exports: &a.exports}
+	a.metadata = &metadata{log: a.log, snapshot: &a.snapshot}
+	a.inbound = &inbound{exports: &a.exports, metadata: a.metadata}
 	a.motanIn = a.motanServer(&c.Agent, &outbound{routes: &a.routes, motan: true})
 	a.exportIn = a.motanServer(&c.Agent, a.inbound)
 	if len(a.listeners.http) > 0 {

@@ -9,7 +9,7 @@ import (
 )
 
 // clusterSettings turns what the configuration says of a refer into the cluster's terms, but for the filters.
-func (k *compiler) clusterSettings(r *conf.Refer) (cluster.Settings, error) {
+func (k *compiler) clusterSettings(c *conf.Config, r *conf.Refer) (cluster.Settings, error) {
 	// A program of one's own may let conf know further names.
 	balance := newBalance(r)
 	if balance == nil {
@@ -19,11 +19,16 @@ func (k *compiler) clusterSettings(r *conf.Refer) (cluster.Settings, error) {
 	if !ok {
 		return cluster.Settings{}, fmt.Errorf("%s: refer %s: haStrategy %q is not one of %s", r.At("haStrategy"), r.ID, r.HAStrategy, strings.Join(cluster.Strategies(), ", "))
 	}
+	var weights cluster.Weights
+	if r.DynamicMeta {
+		weights = cluster.Weights{Every: r.WeightRefresh, Cache: c.MetaCache, Prefix: c.MetaPrefix}
+	}
 	return cluster.Settings{
 		Service: r.Path, Group: r.Group, Version: r.Version, Application: r.Application,
 		Timeouts: cluster.Timeouts{Request: r.RequestTimeout, Min: r.MinRequestTimeout, Max: r.MaxRequestTimeout},
-		Strategy: strategy, Retries: r.Retries, Once: !r.Idempotent, Backup: backup(r.Backup), Methods: methods(&r.Entry),
+		Strategy: strategy, Retries: r.Retries, Once: !r.Idempotent, Backup: backup(strategy, r.Backup), Methods: methods(&r.Entry, strategy),
 		Budget: cluster.Budget{Percent: r.RetryBudget, Floor: r.RetryFloor}, Balance: balance,
+		Weights: weights, SlowStart: r.SlowStart,
 		Health:      cluster.Health{Failures: r.ErrorCountThreshold, Pause: r.KeepaliveInterval},
 		Connections: r.ClientConnections, MaxContentLength: r.MaxContentLength, ConnectTimeout: r.ConnectTimeout,
 		GzipOver: r.MingzSize, Pool: k.pool,
@@ -31,7 +36,7 @@ func (k *compiler) clusterSettings(r *conf.Refer) (cluster.Settings, error) {
 }
 
 // methods turns what the configuration says of single methods into the cluster's terms.
-func methods(e *conf.Entry) map[string]cluster.Method {
+func methods(e *conf.Entry, s cluster.Strategy) map[string]cluster.Method {
 	if len(e.Methods) == 0 {
 		return nil
 	}
@@ -39,12 +44,15 @@ func methods(e *conf.Entry) map[string]cluster.Method {
 	for name, m := range e.Methods {
 		all[name] = cluster.Method{
 			Timeouts: cluster.Timeouts{Request: m.RequestTimeout, Min: m.MinRequestTimeout, Max: m.MaxRequestTimeout},
-			Retries:  m.Retries, Once: !m.Idempotent, Backup: backup(m.Backup),
+			Retries:  m.Retries, Once: !m.Idempotent, Backup: backup(s, m.Backup),
 		}
 	}
 	return all
 }
 
-func backup(b conf.BackupRequest) cluster.Backup {
-	return cluster.Backup{Delay: b.DelayTime, Percentile: b.DelayRatio, Initial: b.InitDelayTime, Ratio: b.MaxRetryRatio}
+func backup(s cluster.Strategy, b conf.BackupRequest) *cluster.Backup {
+	if s != cluster.BackupRequest {
+		return nil
+	}
+	return &cluster.Backup{Delay: b.DelayTime, Percentile: b.DelayRatio, Initial: b.InitDelayTime, Ratio: b.MaxRetryRatio}
 }

@@ -24,35 +24,42 @@ func TestClusterSettings(t *testing.T) {
     backupRequestDelayRatio: 95
     backupRequestMaxRetryRatio: 10
     backupRequestInitDelayTime: 40
+    loadbalance: wrr
+    weightRefreshPeriodSecond: 7
+    slowStart: 30000
     put(int).idempotent: false
     get().backupRequestDelayTime: 0
-  plain: {path: other, group: g, registry: direct}
+  plain: {path: other, group: g, registry: direct, dynamicMeta: false}
+metaCacheExpireSecond: 4
 `)
 	k := new(compiler)
-	got, err := k.clusterSettings(c.Refers[0])
+	got, err := k.clusterSettings(c, c.Refers[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	ms := time.Millisecond
 	want := cluster.Backup{Delay: 20 * ms, Percentile: 95, Initial: 40 * ms, Ratio: 10}
-	if got.Strategy != cluster.BackupRequest || got.Retries != 2 || got.Once || got.Backup != want || got.Budget != (cluster.Budget{Percent: 30, Floor: 5}) {
+	if got.Strategy != cluster.BackupRequest || got.Retries != 2 || got.Once || *got.Backup != want || got.Budget != (cluster.Budget{Percent: 30, Floor: 5}) {
 		t.Errorf("got %+v", got)
 	}
-	if m := got.Methods["put(int)"]; !m.Once || m.Retries != 2 || m.Backup != want {
+	if got.Weights != (cluster.Weights{Every: 7 * time.Second, Cache: 4 * time.Second, Prefix: "META_"}) || got.SlowStart != 30*time.Second {
+		t.Errorf("got %+v and %v", got.Weights, got.SlowStart)
+	}
+	if m := got.Methods["put(int)"]; !m.Once || m.Retries != 2 || *m.Backup != want {
 		t.Errorf("put: got %+v", m)
 	}
 	want.Delay = 0
-	if m := got.Methods["get()"]; m.Once || m.Backup != want || m.Timeouts.Request != time.Second {
+	if m := got.Methods["get()"]; m.Once || *m.Backup != want || m.Timeouts.Request != time.Second {
 		t.Errorf("get: got %+v", m)
 	}
-	if got, _ = k.clusterSettings(c.Refers[1]); got.Strategy != cluster.Failover || got.Once || got.Budget != (cluster.Budget{Percent: 20, Floor: 10}) {
+	if got, _ = k.clusterSettings(c, c.Refers[1]); got.Strategy != cluster.Failover || got.Once || got.Budget != (cluster.Budget{Percent: 20, Floor: 10}) || got.Weights != (cluster.Weights{}) {
 		t.Errorf("plain: got %+v", got)
 	}
 	for key, r := range map[string]conf.Refer{
 		"loadbalance": {LoadBalance: "fastest"},
 		"haStrategy":  {HAStrategy: "failback"},
 	} {
-		if _, err := k.clusterSettings(&r); err == nil || !strings.Contains(err.Error(), key) {
+		if _, err := k.clusterSettings(c, &r); err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s: got %v", key, err)
 		}
 	}

@@ -202,8 +202,8 @@ func (k *compiler) hold(s, old *snapshot, r *conf.Refer) (*route, error) {
 		}
 		plain := *r
 		plain.Position = conf.Position{}
-		if hold, err = k.routes.get(fingerprintOf(plain, key), func() (*route, func(), error) {
-			x, err := k.newRoute(r, source)
+		if hold, err = k.routes.get(fingerprintOf(plain, key, s.config.MetaPrefix, s.config.MetaCache), func() (*route, func(), error) {
+			x, err := k.newRoute(s.config, r, source)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -223,8 +223,8 @@ func sameHolds(s, old *snapshot, ids []string) bool {
 	return !slices.ContainsFunc(ids, func(id string) bool { return s.holds[id] == nil || s.holds[id] != old.holds[id] })
 }
 
-func (k *compiler) newRoute(r *conf.Refer, source registry.Registry) (*route, error) {
-	settings, err := k.clusterSettings(r)
+func (k *compiler) newRoute(c *conf.Config, r *conf.Refer, source registry.Registry) (*route, error) {
+	settings, err := k.clusterSettings(c, r)
 	if err != nil {
 		return nil, err
 	}
@@ -386,6 +386,7 @@ func (k *compiler) node(s *conf.Service, available bool) registry.Node {
 	maps.Copy(params, s.Params)
 	params["export"] = s.Export.Protocol + ":" + strconv.Itoa(s.Export.Port)
 	params["requestTimeout"] = milliseconds(s.RequestTimeout)
+	maps.Copy(params, s.Meta)
 	return registry.Node{
 		Service: registry.Service{Group: s.Group, Path: s.Path, Version: s.Version, Protocol: s.Export.Protocol},
 		Host:    k.localIP, Port: s.Export.Port, Params: params, Available: available,

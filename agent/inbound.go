@@ -8,6 +8,7 @@ import (
 
 	"github.com/motand/motand/conf"
 	"github.com/motand/motand/motan"
+	"github.com/motand/motand/motan/meta"
 )
 
 // exports finds the provider on this host for a call from another one. It is never changed
@@ -77,8 +78,9 @@ func (x *exports) find(q *motan.Frame) *export {
 
 // inbound leads calls from other hosts to the providers here.
 type inbound struct {
-	exports *atomic.Pointer[exports]
-	missing atomic.Int64 // calls of services that are not here
+	exports  *atomic.Pointer[exports]
+	metadata motan.Handler // of the agent: the one framework service; nil is none
+	missing  atomic.Int64  // calls of services that are not here
 }
 
 var _ motan.Handler = (*inbound)(nil)
@@ -87,8 +89,12 @@ var _ motan.Handler = (*inbound)(nil)
 // callers turn away from this node, so it is sent for nothing else.
 func (i *inbound) Handle(c *motan.Call) {
 	q := &c.Request
+	if i.metadata != nil && meta.Asked(q) {
+		i.metadata.Handle(c)
+		return
+	}
 	if q.Framework() {
-		c.Fail(motan.Errorf(motan.KindNotFound, motan.CodeUnsupported, "service not support"))
+		c.Fail(motan.Errorf(motan.KindNotFound, motan.CodeUnsupported, meta.NotSupported))
 		return
 	}
 	e := i.exports.Load().find(q)

@@ -41,6 +41,7 @@ func newManagement(a *Agent) *management {
 	mux.HandleFunc("/switcher/set", m.change(m.setSwitch))
 	mux.HandleFunc("/switcher/get", m.getSwitch)
 	mux.HandleFunc("/switcher/getAll", m.getSwitches)
+	m.metaRoutes(mux)
 	mux.HandleFunc("GET /api/v1/switches", m.switches)
 	mux.HandleFunc("GET /api/v1/filters", m.listFilters)
 	mux.HandleFunc("PUT /api/v1/filters", m.change(m.adjustFilters))

@@ -43,7 +43,7 @@ func newMotanProvider(s *conf.Service, e ProviderEnv) (motan.Handler, func(), er
 	if s.Proxy.Port == 0 && !strings.HasPrefix(s.ProxyHost, "unix://") {
 		return nil, nil, errors.New("provider " + s.Provider + " needs the port of the local server: write proxy: motan2:8002")
 	}
-	own := methods(&s.Entry)
+	own := methods(&s.Entry, cluster.Failover)
 	for name, m := range own {
 		m.Retries = 0 // the caller decides about those
 		own[name] = m

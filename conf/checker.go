@@ -46,6 +46,7 @@ func newChecker(f *findings, root *node, opts Options) *checker {
 // check reads the sections in the order in which they need each other.
 func (c *checker) check() {
 	top := c.top()
+	c.readMetadata(top)
 	c.readAgent()
 	c.readRegistries()
 	c.agentRegistries()
@@ -59,7 +60,7 @@ func (c *checker) check() {
 	c.readTraffic()
 	c.readMetrics()
 	c.readSwitchers()
-	c.readEnvironment(top)
+	c.readDirectRPC()
 	c.checkDuplicates()
 	c.checkProviders()
 	c.checkListeners()

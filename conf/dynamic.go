@@ -94,7 +94,7 @@ func readDynamic[T any](c *Config, section string, d Dynamic, read func(k *check
 // dynamicChecker sees the agent, the registries and the locations of c.
 func dynamicChecker(c *Config, f *findings) *checker {
 	k := newChecker(f, nil, c.opts)
-	k.cfg = &Config{Agent: c.Agent, Registries: c.Registries, HTTPLocations: c.HTTPLocations}
+	k.cfg = &Config{Agent: c.Agent, Registries: c.Registries, HTTPLocations: c.HTTPLocations, Meta: c.Meta}
 	for _, r := range c.Registries {
 		k.registries[r.ID] = r
 	}

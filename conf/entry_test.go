@@ -42,6 +42,7 @@ func TestReferDefaults(t *testing.T) {
 		{"dynamicMeta", r.DynamicMeta, true},
 		{"check", r.Check, true},
 		{"weightRefreshPeriodSecond", r.WeightRefresh, 3 * time.Second},
+		{"slowStart", r.SlowStart, time.Duration(0)},
 		{"backup", r.Backup, conf.BackupRequest{DelayRatio: 90, MaxRetryRatio: 15}},
 		{"filters", len(r.Filters), 0},
 		{"methods", len(r.Methods), 0},

@@ -14,8 +14,8 @@ type DirectRPC struct {
 	Address []string // host:port
 }
 
-// readEnvironment reads the static metadata and MESH_DIRECT_RPC.
-func (c *checker) readEnvironment(top values) {
+// readMetadata reads the static metadata.
+func (c *checker) readMetadata(top values) {
 	c.cfg.MetaPrefix = top.text("envMetaPrefix")
 	c.cfg.MetaCache = top.duration("metaCacheExpireSecond")
 	c.cfg.Meta = map[string]string{}
@@ -24,6 +24,10 @@ func (c *checker) readEnvironment(top values) {
 			c.cfg.Meta[name] = text
 		}
 	}
+}
+
+// readDirectRPC reads MESH_DIRECT_RPC.
+func (c *checker) readDirectRPC() {
 	for i, item := range strings.Split(c.opts.Getenv("MESH_DIRECT_RPC"), ";") {
 		if item = strings.TrimSpace(item); item == "" {
 			continue

@@ -179,6 +179,8 @@ func TestMetadata(t *testing.T) {
 	check(t, "prefix", cfg.MetaPrefix, "META_")
 	check(t, "cache", cfg.MetaCache, 3*time.Second)
 	check(t, "metadata", cfg.Meta, map[string]string{"META_A": "1=2"})
+	cfg = load(t, "motan-service:\n  a: {path: p, proxy: 8100}\n  b: {path: q, proxy: 8100, registerMeta: true}\n", opts)
+	check(t, "metadata of the nodes", [](map[string]string){cfg.Services[0].Meta, cfg.Services[1].Meta}, [](map[string]string){nil, {"META_A": "1=2"}})
 	cfg = load(t, "envMetaPrefix: M_\nmetaCacheExpireSecond: \"7\"\n", opts)
 	check(t, "other metadata", cfg.Meta, map[string]string{"M_B": "3"})
 	check(t, "other cache", cfg.MetaCache, 7*time.Second)

@@ -16,6 +16,7 @@ type Refer struct {
 	LoadBalance   string   // random (default), roundrobin, wrr, consistentHashKey, leastActive, p2c
 	MixGroups     []string // further groups that are merged into this one
 	WeightRefresh time.Duration
+	SlowStart     time.Duration // ms, default 0
 	Backup        BackupRequest
 
 	Description string            // what the page of HTTP in says of the service
@@ -58,6 +59,7 @@ func (c *checker) referOf(section string, e entry) Refer {
 		LoadBalance:   c.oneOf(e, path, "loadbalance", "loadbalance", c.known.LoadBalances),
 		MixGroups:     v.list("mixGroups"),
 		WeightRefresh: v.duration("weightRefreshPeriodSecond"),
+		SlowStart:     v.duration("slowStart"),
 		Backup:        whole.Backup,
 		Idempotent:    whole.Idempotent,
 		RetryBudget:   v.int("retryBudget"),

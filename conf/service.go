@@ -18,7 +18,8 @@ type Service struct {
 	ProxyHost string       // proxy.host: a host, or unix:///path; default 127.0.0.1
 	HTTP      HTTP
 	CGI       CGI
-	Auto      bool // available: auto: in use without /200
+	Meta      map[string]string // of the environment, where registerMeta is true: parameters of the node
+	Auto      bool              // available: auto: in use without /200
 	Health    HealthCheck
 }
 
@@ -105,6 +106,9 @@ func (c *checker) serviceOf(e entry) Service {
 	}
 	s.Provider = cmp.Or(c.oneOf(e, path, "provider", "provider", c.known.Providers), s.Proxy.Protocol)
 	s.Auto = v.text("available") == "auto"
+	if s.RegisterMeta {
+		s.Meta = c.cfg.Meta
+	}
 	s.Health = c.healthOf(&s, e)
 	return s
 }

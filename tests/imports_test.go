@@ -21,6 +21,7 @@ const module = "github.com/motand/motand"
 var mayImport = map[string][]string{
 	"motan":                      {},
 	"motan/simple":               {},
+	"motan/meta":                 {"motan", "motan/simple"},
 	"motan/breeze":               {},
 	"motan/hessian":              {},
 	"motan/motan1":               {"motan", "motan/hessian"},
@@ -32,7 +33,7 @@ var mayImport = map[string][]string{
 	"registry/registrytest":      {"registry"},
 	"agent/metrics":              {},
 	"agent/trace":                {"motan", "agent/metrics"},
-	"agent/cluster":              {"motan", "registry", "agent/cluster/command"},
+	"agent/cluster":              {"motan", "motan/meta", "registry", "agent/cluster/command"},
 	"agent/cluster/command":      {},
 	"agent/traffic":              {"motan", "motan/simple", "conf"},
 	"agent/handover":             {},
@@ -42,7 +43,7 @@ var mayImport = map[string][]string{
 	"httpbridge/fastcgi/fpmtest": {},
 	"conf":                       {},
 	"agent": {
-		"motan", "motan/simple", "motan/breeze", "motan/hessian", "motan/motan1", "registry", "registry/*",
+		"motan", "motan/simple", "motan/meta", "motan/breeze", "motan/hessian", "motan/motan1", "registry", "registry/*",
 		"agent/cluster", "agent/cluster/command", "agent/handover", "agent/traffic", "agent/metrics", "agent/trace", "filters", "httpbridge", "httpbridge/fastcgi", "conf",
 	},
 	"agent/cmd/motand": {"agent", "conf"},

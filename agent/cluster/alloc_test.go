@@ -28,7 +28,7 @@ func TestHandleAllocs(t *testing.T) {
 		{"method of its own", cluster.Settings{Methods: methods}, []string{"M_tmo", "500"}},
 		{"other group and version", cluster.Settings{Version: "2.0"}, []string{"M_g", "other"}},
 		{"tried again", cluster.Settings{Retries: 1, Budget: cluster.Budget{Percent: 20}}, []string{"M_tmo", "500"}},
-		{"backup request", cluster.Settings{Strategy: cluster.BackupRequest, Retries: 1, Backup: cluster.Backup{Initial: time.Second, Percentile: 90, Ratio: 15}}, nil},
+		{"backup request", cluster.Settings{Strategy: cluster.BackupRequest, Retries: 1, Backup: &cluster.Backup{Initial: time.Second, Percentile: 90, Ratio: 15}}, nil},
 		{"provider here", cluster.Settings{Local: true}, []string{"M_g", "other"}},
 	}
 	for _, tt := range tests {

@@ -33,7 +33,7 @@ func newGate(t *testing.T, h motantest.Handler) *gate {
 func backups() cluster.Settings {
 	return cluster.Settings{
 		Strategy: cluster.BackupRequest, Retries: 1, Balance: first{},
-		Backup: cluster.Backup{Delay: 10 * time.Millisecond, Percentile: 90, Ratio: 100},
+		Backup: &cluster.Backup{Delay: 10 * time.Millisecond, Percentile: 90, Ratio: 100},
 	}
 }
 
@@ -199,7 +199,9 @@ func TestNoBackup(t *testing.T) {
 // Before anything is sent a second time, a call that fails is tried again as with failover.
 func TestBackupTriesAgain(t *testing.T) {
 	all, addrs := peers(t, "service, echo")
-	k := newCluster(t, backups(), addrs...)
+	s := backups()
+	s.Backup.Delay = time.Minute
+	k := newCluster(t, s, addrs...)
 	if c := do(t, k, newCall("")); outcome(c) != "ok" || len(all[0].Frames()) != 1 {
 		t.Errorf("got %s (%v)", outcome(c), c.Err)
 	}

@@ -66,6 +66,6 @@ func (k *Cluster) afford(now int64) bool {
 	if k.budget == nil || k.budget.spend(now) {
 		return true
 	}
-	k.counts.exhausted.Add(1)
+	k.count().exhausted.Add(1)
 	return false
 }

@@ -31,13 +31,17 @@ type Settings struct {
 
 	Timeouts Timeouts
 	Strategy Strategy
-	Retries  int    // further attempts when one has failed that may have been executed; all before it count
-	Once     bool   // calls that may have been executed are not sent again, whatever Retries says
-	Backup   Backup // where Strategy is BackupRequest
+	Retries  int     // further attempts when one has failed that may have been executed; all before it count
+	Once     bool    // calls that may have been executed are not sent again, whatever Retries says
+	Backup   *Backup // where Strategy is BackupRequest; nil is never
 	Methods  map[string]Method
 	Budget   Budget
 	Balance  Balance // nil means Random; not shared with another cluster
 	Health   Health
+	Weights  Weights
+	// SlowStart is how long a node that comes, or comes back after it was left out, gets fewer calls than the others: their
+	// number grows from a tenth. 0 is not.
+	SlowStart time.Duration
 
 	Connections      int // to each node
 	MaxContentLength int
@@ -60,7 +64,7 @@ type Method struct {
 	Timeouts Timeouts
 	Retries  int
 	Once     bool
-	Backup   Backup
+	Backup   *Backup
 }
 
 // Cluster is the nodes of one service in one group as a Handler.
@@ -68,13 +72,12 @@ type Cluster struct {
 	settings Settings
 	attempt  motan.Handler // the filters around each attempt, then Call.Target
 	measured bool          // the balance needs latencies and calls in flight
-	whole    *Method       // for methods that have nothing of their own
-	methods  map[string]*Method
 	picker   atomic.Pointer[picker]
 	ward     ward
-	budget   *purse // nil where nothing is sent again, or without a bound
-	races    *races // nil where no backup requests are made
-	counts   counts
+	budget   *purse                      // nil where nothing is sent again, or without a bound
+	races    *races                      // nil where no backup requests are made
+	weigher  *weigher                    // nil where nobody is asked for weights
+	counts   atomic.Pointer[counts]      // nil while there is nothing to count
 	refusal  atomic.Pointer[motan.Error] // see Refuse
 
 	mu     sync.Mutex     // one update at a time
@@ -98,11 +101,9 @@ func New(s Settings) *Cluster {
 	if s.Balance == nil {
 		s.Balance = Random{}
 	}
-	k := &Cluster{settings: s, measured: measured(s.Balance), methods: make(map[string]*Method, len(s.Methods))}
-	k.whole = &Method{Timeouts: s.Timeouts, Retries: s.Retries, Once: s.Once, Backup: s.Backup}
-	again := k.whole.repeats()
-	for name, m := range s.Methods {
-		k.methods[name] = &m
+	k := &Cluster{settings: s, measured: measured(s.Balance)}
+	again := k.whole().repeats()
+	for _, m := range s.Methods {
 		again = again || m.repeats()
 	}
 	if again && s.Budget != (Budget{}) && s.Strategy != FailFast {
@@ -110,6 +111,9 @@ func New(s Settings) *Cluster {
 	}
 	if again && s.Strategy == BackupRequest {
 		k.races = newRaces(k)
+	}
+	if weighs(s.Balance) && s.Weights.Every > 0 {
+		k.weigher = &weigher{cluster: k, weights: s.Weights}
 	}
 	k.attempt = motan.NewChain(motan.HandlerFunc(func(c *motan.Call) { c.Target.Handle(c) }), s.Attempts...)
 	k.picker.Store(&picker{})
@@ -126,14 +130,17 @@ func (k *Cluster) key(addr string) ClientKey {
 
 // Close lets go of the nodes. Calls that still come in find none.
 func (k *Cluster) Close() {
+	if k.races != nil {
+		k.races.close()
+	}
+	if k.weigher != nil {
+		k.weigher.close()
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.gone {
 		k.gone = true
 		k.replace(nil)
-		if k.races != nil {
-			k.races.close()
-		}
 	}
 }
 
@@ -170,7 +177,7 @@ func (k *Cluster) Handle(c *motan.Call) {
 		c.Deadline = deadline
 	}
 	if c.Now() >= c.Deadline {
-		k.counts.expired.Add(1)
+		k.count().expired.Add(1)
 		c.Fail(errExpired)
 		return
 	}
@@ -198,14 +205,19 @@ func (k *Cluster) prepare(c *motan.Call) {
 }
 
 // method returns the settings of the call's method.
-func (k *Cluster) method(c *motan.Call) *Method {
-	if len(k.methods) == 0 {
-		return k.whole
+func (k *Cluster) method(c *motan.Call) Method {
+	if own := k.settings.Methods; len(own) > 0 {
+		if m, ok := own[string(appendMethod(make([]byte, 0, 128), &c.Request))]; ok {
+			return m
+		}
 	}
-	if m := k.methods[string(appendMethod(make([]byte, 0, 128), &c.Request))]; m != nil {
-		return m
-	}
-	return k.whole
+	return k.whole()
+}
+
+// whole returns the settings of methods that have none of their own.
+func (k *Cluster) whole() Method {
+	s := &k.settings
+	return Method{Timeouts: s.Timeouts, Retries: s.Retries, Once: s.Once, Backup: s.Backup}
 }
 
 // appendMethod appends the name under which the method of q has settings.
@@ -244,7 +256,7 @@ func (k *Cluster) aim(c *motan.Call, n int) (*Endpoint, *motan.Error) {
 		return nil, motan.Errorf(motan.KindNoEndpoint, motan.CodeNoEndpoints, "No refers for request, service: %s, group: %s", k.settings.Service, k.settings.Group)
 	}
 	passOn(c)
-	e := p.choose(c, n)
+	e := k.choose(p, c, n)
 	c.Endpoint = e.Addr()
 	if !k.settings.Local {
 		d := e.Node()
@@ -277,7 +289,7 @@ func passOn(c *motan.Call) {
 // do not get its share. Further attempts go on in order from the last one, so that no endpoint is tried twice
 // before all were. Where there is no other, one is taken that is left out, or else one that is
 // down: the call tells why it is.
-func (p *picker) choose(c *motan.Call, n int) *Endpoint {
+func (k *Cluster) choose(p *picker, c *motan.Call, n int) *Endpoint {
 	all, now := p.endpoints, c.AttemptStart
 	if len(all) == 1 {
 		return &all[0]
@@ -292,7 +304,8 @@ func (p *picker) choose(c *motan.Call, n int) *Endpoint {
 	} else {
 		for try := range picks {
 			from = p.choice.Pick(c, try)
-			if e := &all[from]; e.Addr() != c.Endpoint && e.admit(now) {
+			e := &all[from]
+			if e.Addr() != c.Endpoint && (k.settings.SlowStart == 0 || try == picks-1 || k.warm(e, now)) && e.admit(now) {
 				return e
 			}
 		}

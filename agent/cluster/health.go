@@ -156,6 +156,7 @@ func (k *Cluster) answered(v *vitals, s sign, began, now int64) {
 		v.until.Store(now + k.pause(v))
 	} else {
 		v.healed.Store(now)
+		k.bear(v, now)
 		v.window.Store(0)
 		v.until.Store(0)
 		k.ward.out.Add(-1)

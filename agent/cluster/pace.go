@@ -131,7 +131,7 @@ type paces struct {
 }
 
 // of returns the pace of the call's method, whose settings are m.
-func (p *paces) of(c *motan.Call, m *Method) *pace {
+func (p *paces) of(c *motan.Call, m Method) *pace {
 	name := appendMethod(make([]byte, 0, 128), &c.Request)
 	if known := p.byName.Load(); known != nil {
 		if x := (*known)[string(name)]; x != nil {
@@ -145,7 +145,7 @@ func (p *paces) of(c *motan.Call, m *Method) *pace {
 }
 
 // add makes the pace of a method; those past the bound share one, which has no name.
-func (p *paces) add(name string, m *Method) *pace {
+func (p *paces) add(name string, m Method) *pace {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var known map[string]*pace
@@ -158,7 +158,10 @@ func (p *paces) add(name string, m *Method) *pace {
 	if x := known[name]; x != nil {
 		return x
 	}
-	x := &pace{backup: m.Backup}
+	x := new(pace)
+	if m.Backup != nil {
+		x.backup = *m.Backup
+	}
 	next := make(map[string]*pace, len(known)+1)
 	maps.Copy(next, known)
 	next[name] = x

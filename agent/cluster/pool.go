@@ -26,7 +26,8 @@ type Pool struct {
 
 type pooled struct {
 	client *motan.Client
-	users  int // guarded by Pool.mu
+	users  int   // guarded by Pool.mu
+	told   *told // guarded by Pool.mu; nil where it was never asked
 }
 
 // Get returns the client for key and counts the caller as a user of it. No connection is

@@ -18,7 +18,7 @@ import (
 // that under the lock it can be looked for in its connection.
 type race struct {
 	owner *races
-	plan  *Method
+	plan  Method
 	pace  *pace
 	call  *motan.Call // the caller's
 	first *Endpoint   // where call was sent last; written by the owner of call
@@ -49,7 +49,7 @@ var (
 var spareRaces = sync.Pool{New: func() any { return new(race) }}
 
 // begin makes the first attempt of a call of a method whose settings are m.
-func (x *races) begin(c *motan.Call, m *Method) {
+func (x *races) begin(c *motan.Call, m Method) {
 	r := spareRaces.Get().(*race)
 	out := r.out[:0]
 	*r = race{owner: x, plan: m, pace: x.paces.of(c, m), call: c, at: -1, users: 1, out: out}
@@ -102,7 +102,7 @@ func (r *race) backup(now int64) *motan.Call {
 	r.out = append(r.out, outCall{call: b})
 	r.sent++
 	r.users++
-	k.counts.backups.Add(1)
+	k.count().backups.Add(1)
 	if delay, ok := r.pace.delay(); ok && r.sent < r.plan.Retries {
 		r.owner.wait(r, now+delay)
 	}
@@ -187,7 +187,7 @@ func (r *race) backupReturned(b *motan.Call) {
 	if won {
 		r.over, r.answer = true, b
 		r.owner.forget(r)
-		r.owner.cluster.counts.won.Add(1)
+		r.owner.cluster.count().won.Add(1)
 		dropped = r.drop(b)
 	} else if !r.over && r.reason == nil && tells(b) {
 		r.reason = b

@@ -56,14 +56,27 @@ type Counts struct {
 
 // Counts returns the figures of now.
 func (k *Cluster) Counts() Counts {
+	n := k.counts.Load()
+	if n == nil {
+		return Counts{}
+	}
 	return Counts{
-		Expired: k.counts.expired.Load(), Retries: k.counts.retries.Load(), Backups: k.counts.backups.Load(),
-		BackupsWon: k.counts.won.Load(), Exhausted: k.counts.exhausted.Load(),
+		Expired: n.expired.Load(), Retries: n.retries.Load(), Backups: n.backups.Load(),
+		BackupsWon: n.won.Load(), Exhausted: n.exhausted.Load(),
 	}
 }
 
+// count returns where to count what was done; most clusters of a large mesh never do anything.
+func (k *Cluster) count() *counts {
+	if n := k.counts.Load(); n != nil {
+		return n
+	}
+	k.counts.CompareAndSwap(nil, new(counts))
+	return k.counts.Load()
+}
+
 // repeats tells whether calls of the method that may have been executed can be sent again.
-func (m *Method) repeats() bool { return m.Retries > 0 && !m.Once }
+func (m Method) repeats() bool { return m.Retries > 0 && !m.Once }
 
 // again decides whether the outcome of attempt n allows another one: always where nothing was
 // sent or the node does not host the service, else as often as retries says and the budget allows, and never after
@@ -80,7 +93,7 @@ func (k *Cluster) again(c *motan.Call, n int) bool {
 	if !retriable || m.Once || n > m.Retries || !k.afford(c.Now()) {
 		return false
 	}
-	k.counts.retries.Add(1)
+	k.count().retries.Add(1)
 	return true
 }
 

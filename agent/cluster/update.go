@@ -12,12 +12,21 @@ const lookAhead = 8
 // in flight to a node that goes are not disturbed. A list that says nothing new costs a comparison.
 // After Close it does nothing.
 func (k *Cluster) Update(nodes []registry.Node) {
+	if k.update(nodes) && k.weigher != nil {
+		k.weigher.soon()
+	}
+}
+
+// update tells whether something has changed.
+func (k *Cluster) update(nodes []registry.Node) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.order(nodes)
-	if !k.gone && !k.picker.Load().is(nodes) {
-		k.replace(nodes)
+	if k.gone || k.picker.Load().is(nodes) {
+		return false
 	}
+	k.replace(nodes)
+	return true
 }
 
 // is tells whether p is what would be made of nodes.
@@ -37,6 +46,7 @@ func (p *picker) is(nodes []registry.Node) bool {
 // or two, so the old endpoints are gone through in step. Caller holds mu.
 func (k *Cluster) replace(nodes []registry.Node) {
 	old := k.picker.Load().endpoints
+	before := old
 	known := remembered(old)
 	endpoints := make([]Endpoint, 0, len(nodes))
 	var gone []*motan.Client // counted as used until all are there
@@ -76,6 +86,7 @@ func (k *Cluster) replace(nodes []registry.Node) {
 		e.client = client
 		e.node.Store(said)
 	}
+	k.greet(before, endpoints)
 	k.install(endpoints)
 	for _, client := range gone {
 		k.settings.Pool.Put(k.key(client.Addr()))

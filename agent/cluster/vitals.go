@@ -10,6 +10,8 @@ type vitals struct {
 	peak     atomic.Uint64 // latency in ns, a float64; 0 before the first
 	measured atomic.Int64  // when that was
 	inFlight atomic.Int32  // calls; counted where the balance needs it
+	weight   atomic.Int32  // as the node has told; 0 for not
+	born     atomic.Int64  // when it came or came back; 0 where its calls do not grow slowly
 
 	failures atomic.Int32  // in a row
 	window   atomic.Uint64 // calls that ended since the last survey: all of them in the upper half, failed ones in the lower

@@ -3,7 +3,6 @@ package cluster
 import (
 	"container/heap"
 	"math/rand/v2"
-	"strconv"
 	"sync/atomic"
 
 	"github.com/motand/motand/motan"
@@ -19,8 +18,8 @@ const (
 // maxRing bounds the turns of a round of a weighted choice; from there on weights are told apart less finely.
 const maxRing = 8192
 
-// WeightedRoundRobin takes turns in proportion to the nodes' weights, evenly interleaved. The weight is a node's parameter
-// META_WEIGHT, from 1 to 500; 10 where there is none.
+// WeightedRoundRobin takes turns in proportion to the nodes' weights, evenly interleaved. The weight is what the
+// node tells when it is asked (see Weights), else its parameter META_WEIGHT, from 1 to 500; 10 where there is none.
 type WeightedRoundRobin struct{}
 
 // Over implements Balance.
@@ -36,13 +35,17 @@ func (WeightedRoundRobin) Over(endpoints []Endpoint) Choice {
 	return newRing(ring)
 }
 
-// weight is what the registry says.
+// weight is what the node has told, else what the registry says.
 func (e *Endpoint) weight() int {
-	n, err := strconv.Atoi(e.Node().Params[weightParam])
-	if err != nil {
-		return defaultWeight
+	if v := e.vitals(); v != nil {
+		if n := v.weight.Load(); n > 0 {
+			return int(n)
+		}
 	}
-	return min(max(n, 1), maxWeight)
+	if n := weightOf(e.Node().Params[weightParam]); n > 0 {
+		return n
+	}
+	return defaultWeight
 }
 
 // ring is a round of turns.
