@@ -40,6 +40,7 @@ type Agent struct {
 	logs       *logs        // nil before build
 	locks      locks        // on the folders of the state
 	given      *inheritance // what others have opened; nil for nothing
+	screenFile string       // keeps the refers filter
 
 	snapshot atomic.Pointer[snapshot] // in use; nil before build has made it
 	routes   atomic.Pointer[routes]   // its routes, one load away from a call
@@ -109,6 +110,10 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	}
 	a.compiler.rulebook.file, a.compiler.rulebook.log = filepath.Join(c.Agent.RuntimeDir, "traffic.json"), a.log
 	a.demands.refer = a.demand
+	a.screenFile = filepath.Join(c.Agent.RuntimeDir, screenFile)
+	if list := recallScreenings(a.screenFile, a.log); list != nil {
+		a.compiler.screenings.Store(&list)
+	}
 	a.base = c
 	if a.successor() != nil {
 		a.dynamics = a.restored(a.successor().bequest.Dynamics)

@@ -32,6 +32,7 @@ type compiler struct {
 	accessLog  *filters.AccessLogger                     // nil when switched off
 	states     *filters.States                           // of filters; nil for snapshots that are not used
 	switches   *filters.Switches                         // likewise
+	screenings atomic.Pointer[[]screening]               // of the refers filter
 	rulebook   rulebook                                  // of motan-traffic
 	spans      *trace.Recorder                           // of traced calls; nil for snapshots that are not used
 	route      func(service, group string) motan.Handler // see filters.Settings; may be nil
@@ -241,6 +242,8 @@ func (k *compiler) newRoute(c *conf.Config, r *conf.Refer, source registry.Regis
 		close(x.first)
 	}}
 	settings.Attempts = inner
+	x.steering.screen = screenOf(k.screened(), r)
+	x.crossing.screen.Store(x.steering.screen)
 	x.cluster = cluster.New(settings)
 	x.handler = motan.NewChain(&x.crossing, outer...)
 	return x, nil

@@ -20,6 +20,7 @@ import (
 type crossing struct {
 	route  *route
 	course atomic.Pointer[course] // nil without rules
+	screen atomic.Pointer[screen] // of the refers filter
 
 	mu       sync.Mutex
 	ctx      context.Context    // guarded by mu; nil before start
@@ -209,12 +210,29 @@ func branchKey(t *traffic.Target) string {
 	return strconv.FormatBool(t.Fallback) + "\x00" + t.Key()
 }
 
+// sift has only nodes used that s lets through.
+func (x *crossing) sift(s *screen) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.screen.Swap(s) == nil && s == nil || x.ctx == nil {
+		return nil
+	}
+	for _, b := range x.branches { // a new watch tells all nodes again
+		end := b.cancel
+		if err := x.look(b); err != nil {
+			return err
+		}
+		end()
+	}
+	return nil
+}
+
 // look begins to watch the nodes of b. The caller holds mu.
 func (x *crossing) look(b *branch) error {
 	ctx, cancel := context.WithCancel(x.ctx)
 	r := x.route.refer
 	s := registry.Service{Group: b.cluster.Settings().Group, Path: r.Path, Version: r.Version, Protocol: r.Protocol}
-	if err := x.route.source.Watch(ctx, s, b.update); err != nil {
+	if err := x.route.source.Watch(ctx, s, func(nodes []registry.Node) { b.update(x.screen.Load().through(nodes)) }); err != nil {
 		cancel()
 		return err
 	}

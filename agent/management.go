@@ -45,6 +45,8 @@ func newManagement(a *Agent) *management {
 	mux.HandleFunc("GET /api/v1/switches", m.switches)
 	mux.HandleFunc("GET /api/v1/filters", m.listFilters)
 	mux.HandleFunc("PUT /api/v1/filters", m.change(m.adjustFilters))
+	mux.HandleFunc("/refers/filter/get", m.getScreenings)
+	mux.HandleFunc("/refers/filter/set", m.change(m.setScreenings))
 	mux.HandleFunc("GET /api/v1/traffic", m.listTraffic)
 	mux.HandleFunc("PUT /api/v1/traffic", m.change(m.putTraffic))
 	mux.HandleFunc("POST /api/v1/traffic/ramp", m.change(m.moveRamp))

@@ -21,6 +21,7 @@ type steering struct {
 	mu      sync.Mutex
 	ctx     context.Context      // guarded by mu; nil before start
 	command command.Command      // guarded by mu: of type Traffic; the zero one leaves nodes as they are
+	screen  *screen              // guarded by mu: of the refers filter
 	watches map[string]*sighting // guarded by mu: by group
 	heard   bool                 // guarded by mu
 }
@@ -68,8 +69,21 @@ func (s *steering) follow(c command.Command, ok bool) error {
 	return s.watch()
 }
 
+// sift has only nodes used that x lets through.
+func (s *steering) sift(x *screen) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.screen = x
+	if s.ctx == nil || s.ctx.Err() != nil {
+		return nil
+	}
+	return s.watch()
+}
+
 // plain tells whether the nodes go straight to the cluster. The caller holds mu.
-func (s *steering) plain() bool { return len(s.command.Groups) == 0 && len(s.command.Rules) == 0 }
+func (s *steering) plain() bool {
+	return len(s.command.Groups) == 0 && len(s.command.Rules) == 0 && s.screen == nil
+}
 
 // wanted returns the groups that nodes are taken of, the own one first where there is none. The caller holds mu.
 func (s *steering) wanted() []string {
@@ -175,7 +189,7 @@ func (s *steering) apply() {
 		return
 	}
 	s.route.cluster.Share(s.shares())
-	s.route.cluster.Update(nodes)
+	s.route.cluster.Update(s.screen.through(nodes))
 }
 
 // allowed returns those of nodes that the rules let this host use, in the same place. The caller holds mu.
