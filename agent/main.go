@@ -96,7 +96,10 @@ services of this host to others. Without a command it takes motan-go's own flags
 		SilenceErrors: true,
 		Version:       Version,
 	}
-	root.AddCommand(runCommand(x), checkCommand(x), upgradeCommand(x), callCommand(), registryCommand(x), versionCommand())
+	root.AddCommand(
+		runCommand(x), checkCommand(x), configCommand(x), diffCommand(), schemaCommand(), upgradeCommand(x),
+		callCommand(), registryCommand(x), versionCommand(),
+	)
 	return root
 }
 

@@ -65,6 +65,8 @@ func newManagement(a *Agent) *management {
 	mux.HandleFunc("/debug/pprof/profile", m.private(pprof.Profile))
 	mux.HandleFunc("/debug/pprof/symbol", m.private(pprof.Symbol))
 	mux.HandleFunc("/debug/pprof/trace", m.private(pprof.Trace))
+	mux.HandleFunc("GET /api/v1/config", m.private(m.getSettings))
+	mux.HandleFunc("POST /api/v1/config/check", m.change(m.checkConfig))
 	mux.HandleFunc("GET /api/v1/services", m.services)
 	mux.HandleFunc("GET /api/v1/local/nodes", m.localNodes)
 	mux.HandleFunc("PUT /api/v1/local/nodes", m.change(m.putLocalNode))

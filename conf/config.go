@@ -44,3 +44,6 @@ func (c *Config) Locations(domain string) []Location {
 	}
 	return nil
 }
+
+// Options are what the configuration was read with.
+func (c *Config) Options() Options { return c.opts }

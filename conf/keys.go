@@ -18,6 +18,7 @@ type Key struct {
 	Min, Max    int64    // of Int; Max of List is the number of items; Max 0 stands for 2147483647, and 1000 items
 	Method      bool     // may also be written for one method, as name(description).key
 	NoEffect    bool     // accepted with a warning: nobody reads it
+	Secret      bool     // shown to nobody
 	Since       string   // motan-go, or motand where motan-go has no such key
 	Description string   // one line
 }

@@ -93,7 +93,7 @@ func logKeys() []Key {
 func ourAgentKeys() []Key {
 	return []Key{
 		{Name: "managementHost", Type: String, Default: "127.0.0.1", Since: motand, Description: "address of the management listener; 0.0.0.0 for all"},
-		{Name: "managementToken", Type: String, Since: motand, Description: "what changes over a management port need that other hosts reach; better in a file of its own"},
+		{Name: "managementToken", Type: String, Secret: true, Since: motand, Description: "what changes over a management port need that other hosts reach; better in a file of its own"},
 		{Name: "managementTokenFile", Type: String, Since: motand, Description: "the file with that token; read each time"},
 		{Name: "managementTrustLocal", Type: Bool, Default: "false", Since: motand, Description: "programs on this host need no token even then"},
 		{Name: "auditLog", Type: String, Since: motand, Description: "who changed what over the management port: a file, stdout or off; default motand-audit.log beside the access log"},

@@ -5,7 +5,7 @@ func zookeeperKeys() []Key {
 	return inSections([]Key{
 		{Name: "chroot", Type: String, Since: motand, Description: "zookeeper, etcd: the node below which everything is, such as /mesh; it may also end the address"},
 		{Name: "nodeForm", Type: String, Default: "java", Values: []string{"java", "plain"}, Since: motand, Description: "zookeeper, etcd (there plain): how the text of our nodes is stored; plain cannot be read by Motan Java with protocol zookeeper; zk means plain"},
-		{Name: "auth", Type: String, Since: motand, Description: "zookeeper (scheme digest), etcd: user:password"},
+		{Name: "auth", Type: String, Secret: true, Since: motand, Description: "zookeeper (scheme digest), etcd: user:password"},
 		{Name: "authFile", Type: String, Since: motand, Description: "zookeeper, etcd: a file that holds user:password, instead of auth"},
 		{Name: "authEnv", Type: String, Since: motand, Description: "zookeeper, etcd: name of an environment variable that holds user:password, instead of auth"},
 		{Name: "access", Type: String, Values: []string{"open", "read", "auth"}, Since: motand, Description: "zookeeper: who may use the nodes we create: everybody, everybody but only we write, only we; default auth with a password, else open"},
