@@ -264,6 +264,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	a.life = ctx
+	a.reloads.begin()
 	if err := a.snapshot.Load().start(ctx); err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func (k *compiler) chains(e *conf.Entry, role string, branch func(group string) 
 		}
 		settings := filters.Settings{
 			Role: role, ID: e.ID, Service: e.Path, Group: e.Group, Application: e.Application,
-			Params: e.Params, WholeCall: p.always && role == filters.ClientAgent, Metrics: k.metrics, AccessLog: k.accessLog,
+			Params: e.Params, WholeCall: p.always && role == filters.ClientAgent, Metrics: k.metrics, AccessLog: k.accessLog, Notables: &k.notables,
 			States: k.states, Switches: k.switches, Spans: k.spans, Route: k.route, Branch: branch,
 		}
 		f, err := entry.New(settings)
@@ -95,14 +95,18 @@ type placedFilter struct {
 	role   string
 	name   string
 	filter motan.Filter
+	always bool // the configuration does not name it
 }
 
-// configured are the filters of an entry that the configuration names.
+// configured are the filters of an entry that the configuration names, and of the others those that can be adjusted.
 func configured(e *conf.Entry, role string, chains ...[]motan.Filter) []placedFilter {
 	var all []placedFilter
 	for _, f := range slices.Concat(chains...) {
-		if g, ok := f.(*filters.Guard); ok {
-			all = append(all, placedFilter{e, role, g.Name(), g.Filter()})
+		switch f := f.(type) {
+		case *filters.Guard:
+			all = append(all, placedFilter{e, role, f.Name(), f.Filter(), false})
+		case *filters.AccessLog:
+			all = append(all, placedFilter{e, role, "accessLog", f, true})
 		}
 	}
 	return all

@@ -77,7 +77,7 @@ func (c *managementClient) open(ctx context.Context, method, path string, body i
 		return nil, fmt.Errorf("ask the agent at %s: %w", c.addr, err)
 	}
 	if a.StatusCode >= http.StatusMultipleChoices {
-		defer a.Body.Close() //nolint:errcheck // it was read
+		defer a.Body.Close()
 		text, err := io.ReadAll(io.LimitReader(a.Body, maxManagementBody))
 		var p problem
 		if err == nil && json.Unmarshal(text, &p) == nil && p.Error != "" {
@@ -96,7 +96,7 @@ func (c *managementClient) ask(ctx context.Context, method, path string, body io
 	if err != nil {
 		return err
 	}
-	defer answer.Close() //nolint:errcheck // it was read
+	defer answer.Close()
 	if err := json.NewDecoder(io.LimitReader(answer, maxAnswer)).Decode(value); err != nil {
 		return fmt.Errorf("the agent at %s answers %s with something else than JSON: %w", c.addr, path, err)
 	}

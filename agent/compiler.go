@@ -29,7 +29,8 @@ type compiler struct {
 	extensions Extensions
 	pool       *cluster.Pool
 	metrics    *metrics.Registry
-	accessLog  *filters.AccessLogger                     // nil when switched off
+	accessLog  *filters.AccessLogger // nil when switched off
+	notables   filters.Notables
 	states     *filters.States                           // of filters; nil for snapshots that are not used
 	switches   *filters.Switches                         // likewise
 	screenings atomic.Pointer[[]screening]               // of the refers filter

@@ -49,7 +49,9 @@ func (p *placedFilter) view() filterView {
 func (m *management) listFilters(w http.ResponseWriter, _ *http.Request) {
 	all := []filterView{}
 	for _, p := range m.agent.snapshot.Load().filters {
-		all = append(all, p.view())
+		if v := p.view(); !p.always || v.Adjusted != nil {
+			all = append(all, v)
+		}
 	}
 	answer(w, http.StatusOK, all)
 }

@@ -98,7 +98,7 @@ services of this host to others. Without a command it takes motan-go's own flags
 	}
 	root.AddCommand(
 		runCommand(x), checkCommand(x), configCommand(x), diffCommand(), schemaCommand(), upgradeCommand(x),
-		callCommand(), registryCommand(x), versionCommand(),
+		statusCommand(), switchCommand(), tailCommand(), callCommand(), registryCommand(x), manCommand(), versionCommand(),
 	)
 	return root
 }

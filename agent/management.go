@@ -43,6 +43,7 @@ func newManagement(a *Agent) *management {
 	mux.HandleFunc("/switcher/getAll", m.getSwitches)
 	m.metaRoutes(mux)
 	mux.HandleFunc("GET /api/v1/switches", m.switches)
+	mux.HandleFunc("PUT /api/v1/switches", m.change(m.putSwitches))
 	mux.HandleFunc("GET /api/v1/filters", m.listFilters)
 	mux.HandleFunc("PUT /api/v1/filters", m.change(m.adjustFilters))
 	mux.HandleFunc("/refers/filter/get", m.getScreenings)
@@ -65,6 +66,11 @@ func newManagement(a *Agent) *management {
 	mux.HandleFunc("/debug/pprof/profile", m.private(pprof.Profile))
 	mux.HandleFunc("/debug/pprof/symbol", m.private(pprof.Symbol))
 	mux.HandleFunc("/debug/pprof/trace", m.private(pprof.Trace))
+	mux.HandleFunc("GET /api/v1/status", m.private(m.overview))
+	mux.HandleFunc("GET /api/v1/refers", m.private(m.refers))
+	mux.HandleFunc("GET /api/v1/failures", m.private(m.failures))
+	mux.HandleFunc("GET /api/v1/slowest", m.private(m.slowest))
+	mux.HandleFunc("GET /api/v1/tail", m.private(m.tail))
 	mux.HandleFunc("GET /api/v1/config", m.private(m.getSettings))
 	mux.HandleFunc("POST /api/v1/config/check", m.change(m.checkConfig))
 	mux.HandleFunc("GET /api/v1/services", m.services)
@@ -77,8 +83,9 @@ func newManagement(a *Agent) *management {
 	})
 	mux.HandleFunc("GET /api/v1/registries", m.registries)
 	mux.HandleFunc("GET /api/v1/registry-sync", m.syncs)
+	mux.HandleFunc("GET /api/v1/openapi.yaml", m.openAPI)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusNotFound, problem{"nothing is served at this address; there are /api/v1/services, /api/v1/registries, /api/v1/registry-sync, /api/v1/filters, /api/v1/switches, /api/v1/traffic, /api/v1/local/nodes and, with POST, /api/v1/reload"})
+		answer(w, http.StatusNotFound, problem{"nothing is served at this address, or not with this method; /api/v1/openapi.yaml tells what is"})
 	})
 	m.server = &http.Server{
 		Handler:           mux,

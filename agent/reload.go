@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +16,46 @@ import (
 )
 
 // reloads counts the configurations that a running agent was given.
-type reloads struct{ taken, refused atomic.Int64 }
+type reloads struct {
+	taken, refused atomic.Int64
+
+	mu   sync.Mutex
+	last time.Time // guarded by mu; when one was taken, the first at the start
+	err  error     // guarded by mu; of the last one that was refused; nil once one is taken
+}
+
+// begin notes that the first configuration is in use.
+func (r *reloads) begin() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = time.Now()
+}
+
+// took notes that a configuration is in use.
+func (r *reloads) took() {
+	r.taken.Add(1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last, r.err = time.Now(), nil
+}
+
+// refuse notes why one is not.
+func (r *reloads) refuse(err error) {
+	r.refused.Add(1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+}
+
+func (r *reloads) view(files []string) configView {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v := configView{Files: append([]string{}, files...), Reloads: r.taken.Load(), Refused: r.refused.Load(), LastTaken: r.last}
+	if r.err != nil {
+		v.LastError = r.err.Error()
+	}
+	return v
+}
 
 func (r *reloads) figures() []metrics.Figure {
 	return []metrics.Figure{{
@@ -40,11 +80,11 @@ func (a *Agent) Reload(c *conf.Config) error {
 	began := time.Now()
 	asked := a.dynamics.reread(next, a.compiler.localIP, a.tellFindings)
 	if err := a.change(asked.effective(next)); err != nil {
-		a.reloads.refused.Add(1)
+		a.reloads.refuse(err)
 		return err
 	}
 	a.base, a.dynamics = next, asked
-	a.reloads.taken.Add(1)
+	a.reloads.took()
 	if len(fixed) > 0 {
 		a.log.Warn("agent: settings of motan-agent that need a restart stay as they were", "settings", strings.Join(fixed, ", "), "at", c.Agent.Position)
 	}
@@ -158,7 +198,7 @@ func (a *Agent) readAgain(why string) error {
 	defer a.reading.Unlock()
 	c, err := a.load()
 	if err != nil {
-		a.reloads.refused.Add(1)
+		a.reloads.refuse(err)
 	} else {
 		err = a.Reload(c)
 	}

@@ -127,6 +127,35 @@ func (m *management) setSwitch(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// putSwitches sets switches by name and answers with all of them.
+func (m *management) putSwitches(w http.ResponseWriter, r *http.Request) {
+	var texts map[string]string
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxManagementBody)).Decode(&texts); err != nil {
+		answer(w, http.StatusBadRequest, problem{err.Error() + `; wanted is {"name":"true"}`})
+		return
+	}
+	values := make(map[string]filters.SwitchValue, len(texts))
+	for name, text := range texts { // all or nothing
+		v, err := filters.ParseSwitch(text)
+		if err != nil {
+			answer(w, http.StatusBadRequest, problem{err.Error()})
+			return
+		}
+		if m.agent.switchers.Get(name) == nil {
+			answer(w, http.StatusNotFound, problem{fmt.Sprintf("there is no switch %.80q; GET /api/v1/switches lists them", name)})
+			return
+		}
+		values[name] = v
+	}
+	for name, v := range values {
+		if err := m.agent.switchers.set(name, v, r.RemoteAddr); err != nil {
+			answer(w, http.StatusInternalServerError, problem{err.Error()})
+			return
+		}
+	}
+	m.switches(w, r)
+}
+
 func (m *management) getSwitch(w http.ResponseWriter, r *http.Request) {
 	name := r.FormValue("name")
 	if name == "" {

@@ -52,7 +52,7 @@ func (c *Config) Settings() []Setting {
 	for _, h := range c.HTTPClients {
 		out = append(out, h.settings(sectionHTTPClient)...)
 	}
-	out = append(out, settings(sectionMetrics, "", nil, func(string) Position { return c.Metrics.Position }, c.Metrics.Position,
+	out = append(out, settings(sectionMetrics, "", nil, func(string) Position { return c.Metrics.PeriodAt }, Position{},
 		field{"period", strconv.Itoa(int(c.Metrics.Period.Seconds()))})...)
 	for _, s := range c.Switchers {
 		out = append(out, Setting{Section: sectionSwitchers, Key: s.Name, Value: s.Value, Origin: s.Position.String()})

@@ -18,6 +18,10 @@ func filterKeys() []Key {
 // ourFilterKeys are those that motan-go lacks.
 func ourFilterKeys() []Key {
 	return []Key{
+		{Name: "accessLog.sample", Type: Float, Unit: "%", Default: "100", Max: 100, Since: motand, Description: "accessLog: lines that are written; those of calls that failed or were slow always are"},
+		{Name: "accessLog.slow", Type: Int, Unit: "ms", Default: "200", Since: motand, Description: "from when on a call is slow"},
+		{Name: "accessLog.body", Type: Int, Unit: "bytes", Default: "0", Max: 4096, Since: motand, Description: "of the bodies of request and reply that are logged, until accessLog.bodyUntil"},
+		{Name: "accessLog.bodyUntil", Type: String, Since: motand, Description: "when that ends, such as 2026-11-23T18:00:00Z; without it no body is logged"},
 		{Name: "rateLimitCaller", Type: Float, Unit: "calls/s", Since: motand, Description: "rateLimit: calls per second of each application; rateLimitCaller.<application> for one"},
 		{Name: "rateLimitCallerCapacity", Type: Int, Min: 1, Since: motand, Description: "burst of a caller; default twice its rate"},
 		{Name: "rateLimitReject", Type: Bool, Default: "false", Since: motand, Description: "rateLimit refuses at once instead of waiting"},

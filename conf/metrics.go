@@ -9,6 +9,7 @@ import (
 type Metrics struct {
 	Position
 	Period    time.Duration // seconds in the file, default 5 s
+	PeriodAt  Position      // where it is written; zero for the default
 	Processor int           // read for compatibility, default 1
 	Graphite  []Graphite
 }
@@ -32,7 +33,7 @@ func (c *checker) readMetrics() {
 		n = p.value
 	}
 	v := c.read(source{section: sectionMetrics, path: sectionMetrics, owner: sectionMetrics, strict: true, fold: true}, n)
-	m.Period = v.duration("period")
+	m.Period, m.PeriodAt = v.duration("period"), v.set["period"].at
 	m.Processor = v.int("processor")
 	if n == nil {
 		return

@@ -1,6 +1,7 @@
 package filters
 
 import (
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -27,7 +28,16 @@ import (
 // line separators and bytes that are not UTF-8 are written as \xNN, in the exception's JSON as
 // \uNNNN. Names are cut after 512 bytes and messages after 2048.
 //
-// Settings: none of its own. The section motan-agent has, for all filters at once:
+// Settings:
+//
+//   - accessLog.sample: percent of the lines that are written, 100 by default; calls that failed or were
+//     slow are always written
+//   - accessLog.slow: ms from which on a call is slow, 200 by default
+//   - accessLog.body: bytes of the bodies of request and reply that are logged in a line accessLogBody
+//     behind the call's, 0 by default and at most 4096
+//   - accessLog.bodyUntil: when that ends, such as 2026-11-23T18:00:00Z; without it no body is logged
+//
+// They can be changed while calls pass. The section motan-agent has, for all filters at once:
 //
 //	accessLog        where to: a path, stdout, or off; not written, a file in log_dir
 //	log_dir          a folder, "." by default
@@ -53,7 +63,18 @@ type AccessLog struct {
 	column  string // service in a line with columns
 	cluster bool
 	whole   bool // the time is that of the call, not of the attempt
+	knobs[accessSettings]
 }
+
+type accessSettings struct {
+	sample float64 // percent
+	slow   int64   // ms
+	body   int     // bytes
+	until  time.Time
+}
+
+// accessState is what outlives the filter.
+type accessState struct{ override[accessSettings] }
 
 var _ motan.Filter = (*AccessLog)(nil)
 
@@ -69,11 +90,30 @@ func newAccessLog(s Settings, name string, cluster bool) (motan.Filter, error) {
 	if err := s.check(name); err != nil {
 		return nil, err
 	}
-	return &AccessLog{
+	f := &AccessLog{
 		log: s.AccessLog, name: name, role: s.Role, prefix: name + "|" + s.Role + "|",
 		service: s.Service, column: string(append(appendColumn(nil, s.Service), '|')),
 		cluster: cluster, whole: cluster || s.WholeCall,
-	}, nil
+	}
+	var err error
+	f.knobs, err = newKnobs(s, &shared[accessState](s, name).override, readAccess)
+	return f, err
+}
+
+func readAccess(p *params) *accessSettings {
+	x := &accessSettings{
+		sample: p.float("accessLog.sample", 100, 0, 100),
+		slow:   p.millis("accessLog.slow", 200*time.Millisecond).Milliseconds(),
+		body:   p.int("accessLog.body", 0, 0, maxLoggedBody),
+	}
+	if text, key := p.look("accessLog.bodyUntil"); text != "" {
+		until, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			p.fail(key, "is %.40q; write a time such as 2026-11-23T18:00:00Z", text)
+		}
+		x.until = until
+	}
+	return x
 }
 
 // Request lets the call go on.
@@ -84,16 +124,31 @@ func (f *AccessLog) Reply(c *motan.Call) {
 	if f.log == nil || f.log.off.Load() {
 		return
 	}
-	l := lines.Get().(*line)
-	now := c.Now()
+	now, x := c.Now(), f.get()
 	e := f.entry(c, now)
+	tails := f.log.tails.Load()
+	write := x.sample >= 100 || e.failed || e.total >= x.slow || rand.Float64()*100 < x.sample
+	if !write && tails == nil {
+		return
+	}
+	l := lines.Get().(*line)
 	l.begin(now)
 	if f.log.structured {
 		l.json(f, c, &e)
 	} else {
 		l.columns(f, c, &e)
 	}
-	f.log.add(l.buf)
+	if write {
+		f.log.add(l.buf)
+	}
+	if tails != nil {
+		f.log.show(*tails, c, &e, l.buf)
+	}
+	if write && x.body > 0 && time.Now().Before(x.until) {
+		l.begin(now)
+		l.bodies(f, c, &e, x.body)
+		f.log.add(l.buf)
+	}
 	lines.Put(l)
 }
 

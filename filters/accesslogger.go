@@ -43,6 +43,7 @@ type AccessLogger struct {
 
 	started  atomic.Bool
 	off      atomic.Bool
+	tails    atomic.Pointer[[]*Tail] // nil while nobody looks on
 	lines    atomic.Int64
 	dropped  atomic.Int64
 	failures atomic.Int64

@@ -33,7 +33,11 @@ func cut[T string | []byte](text T, limit int) T {
 // appendColumn appends text so that it neither ends a column nor a line: "|", "\", control
 // characters, line separators and what is not UTF-8 as \xNN, byte for byte, so that nothing is lost.
 func appendColumn[T string | []byte](dst []byte, text T) []byte {
-	text = cut(text, maxName)
+	return appendEscaped(dst, cut(text, maxName))
+}
+
+// appendEscaped is appendColumn for text of any length.
+func appendEscaped[T string | []byte](dst []byte, text T) []byte {
 	from := 0
 	for i := plainWords(text); i < len(text); {
 		if columnPlain[text[i]] {

@@ -30,6 +30,7 @@ type Settings struct {
 
 	Metrics   *metrics.Registry // wanted by metrics and clusterMetrics
 	AccessLog *AccessLogger     // nil when no access log is written
+	Notables  *Notables         // told by metrics of each call; may be nil
 	States    *States           // what outlives the filter; nil means nothing does
 	Switches  *Switches         // nil means that nobody can set the filter's
 	Spans     *trace.Recorder   // where spans go; nil means nowhere

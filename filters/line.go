@@ -12,6 +12,8 @@ import (
 const (
 	maxName    = 512
 	maxMessage = 2048
+	// maxLoggedBody is what may be logged of a body: a line with two of them is below a piece of the queue as well.
+	maxLoggedBody = 4 << 10
 )
 
 // line is where the text of one line is made. It remembers its last time stamp, as many lines
@@ -126,6 +128,28 @@ func (l *line) json(f *AccessLog, c *motan.Call, e *entry) {
 	b = appendText(append(b, `", "exception": `...), l.exception, &jsonPlain)
 	b = appendText(append(b, `, "upstreamCode": `...), cut(e.upstream, maxName), &jsonPlain)
 	l.buf = append(b, "}\n"...)
+}
+
+// bodies adds a line with the beginnings of both bodies, of at most limit bytes each.
+func (l *line) bodies(f *AccessLog, c *motan.Call, e *entry, limit int) {
+	request, reply := c.Request.Body(), c.Reply.Body()
+	request, reply = request[:min(len(request), limit)], reply[:min(len(reply), limit)]
+	if f.log.structured {
+		b := append(append(append(l.buf, "\t{"...), `"filterName": "accessLogBody", "role": "`...), f.role...)
+		b = appendID(append(b, `", "requestID": `...), c)
+		b = appendText(append(b, `, "service": `...), cut(e.service, maxName), &jsonPlain)
+		b = appendText(append(b, `, "method": `...), cut(c.Request.Method(), maxName), &jsonPlain)
+		b = appendText(append(b, `, "request": `...), request, &jsonPlain)
+		b = appendText(append(b, `, "reply": `...), reply, &jsonPlain)
+		l.buf = append(b, "}\n"...)
+		return
+	}
+	b := append(append(l.buf, "accessLogBody|"...), f.role...)
+	b = append(appendID(append(b, '|'), c), '|')
+	b = append(appendColumn(b, e.service), '|')
+	b = append(appendColumn(b, c.Request.Method()), '|')
+	b = append(appendEscaped(b, request), '|')
+	l.buf = append(appendEscaped(b, reply), '\n')
 }
 
 // code is the exception's errcode, or 200.

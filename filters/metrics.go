@@ -2,6 +2,7 @@ package filters
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/motand/motand/agent/metrics"
@@ -40,6 +41,8 @@ type Metrics struct {
 	home     *metrics.Service
 	group    string
 	cluster  bool
+	notables *Notables // nil where another filter tells of the same calls
+	role     string
 	callers  *Switch // counts by the caller's own application too; nil where that is never done
 }
 
@@ -69,7 +72,10 @@ func newMetrics(s Settings, cluster bool) (motan.Filter, error) {
 		Service:     s.Service,
 		Cluster:     cluster,
 	})
-	f := &Metrics{registry: s.Metrics, home: home, group: s.Group, cluster: cluster}
+	f := &Metrics{registry: s.Metrics, home: home, group: s.Group, cluster: cluster, role: s.Role}
+	if cluster || !strings.Contains(s.Params["filter"], "clusterMetrics") {
+		f.notables = s.Notables
+	}
 	if s.Switches != nil && s.Role == ClientAgent {
 		f.callers = s.Switches.Register("metricsReqApp", false)
 	}
@@ -91,8 +97,12 @@ func (f *Metrics) Reply(c *motan.Call) {
 		k.Group = c.Group
 		service = f.registry.Service(k)
 	}
-	took, end := time.Duration(c.Now()-start), outcome(c)
+	now := c.Now()
+	took, end := time.Duration(now-start), outcome(c)
 	service.Method(c.Request.Method()).Count(took, end)
+	if f.notables != nil {
+		f.notables.see(f.role, c, now, took, end != metrics.OK)
+	}
 	if f.callers != nil && f.callers.OnFor(c) {
 		k := service.Key()
 		if caller := c.Request.Source(); len(caller) > 0 && string(caller) != k.Application {

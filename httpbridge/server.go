@@ -227,3 +227,10 @@ func (s *Server) awaitQuiet(ctx context.Context) error {
 		}
 	}
 }
+
+// Connections is how many connections are open.
+func (s *Server) Connections() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int64(len(s.conns))
+}

@@ -71,3 +71,14 @@ func (d *Node) called() string {
 func (d *Node) is(n *registry.Node) bool {
 	return d.Group == n.Group && registry.SameParams(d.Params, n.Params)
 }
+
+// Connections is how many connections to the node are open.
+func (e *Endpoint) Connections() int {
+	n := 0
+	for _, c := range e.client.Conns() {
+		if c.Open() {
+			n++
+		}
+	}
+	return n
+}

@@ -81,3 +81,11 @@ func middle(bucket int) time.Duration {
 	low, high := float64(bounds[bucket-1]), float64(bounds[bucket])
 	return time.Duration(2 * low * high / (low + high))
 }
+
+// Add adds what other has counted.
+func (h *Histogram) Add(other *Histogram) {
+	h.Sum += other.Sum
+	for i := range h.buckets {
+		h.buckets[i] += other.buckets[i]
+	}
+}
