@@ -140,16 +140,17 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	a.exportIn = a.motanServer(&c.Agent, a.inbound)
 	if len(a.listeners.http) > 0 {
 		a.httpIn = &httpbridge.Server{
-			Handler:        &outbound{routes: &a.routes},
-			Domains:        func() *httpbridge.Domains { return a.routes.Load().web },
-			Serves:         func(service []byte) bool { return len(a.routes.Load().byService[string(service)]) > 0 },
-			MaxBodySize:    c.Agent.HTTPMaxBodyBytes,
-			MaxConnections: c.Agent.MaxConnections,
-			RequestID:      newRequestIDs(),
-			Catalog:        catalog{&a.routes},
-			Origins:        c.Agent.HTTPOrigins,
-			GzipSize:       c.Agent.HTTPGzipBytes,
-			Logger:         a.log,
+			Handler:          &outbound{routes: &a.routes},
+			Domains:          func() *httpbridge.Domains { return a.routes.Load().web },
+			Serves:           func(service []byte) bool { return len(a.routes.Load().byService[string(service)]) > 0 },
+			MaxBodySize:      c.Agent.HTTPMaxBodyBytes,
+			MaxConnections:   c.Agent.MaxConnections,
+			RequestID:        newRequestIDs(),
+			MaxBytesInFlight: int64(c.Agent.HTTPBytesInFlight),
+			Catalog:          catalog{&a.routes},
+			Origins:          c.Agent.HTTPOrigins,
+			GzipSize:         c.Agent.HTTPGzipBytes,
+			Logger:           a.log,
 		}
 	}
 	a.announcer = newAnnouncer(a.compiler, s)

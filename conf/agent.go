@@ -35,10 +35,11 @@ type Agent struct {
 	HTTPKeepaliveTimeout time.Duration // default 5 s
 	HTTPTimeout          time.Duration // dial, read and write of the outgoing HTTP client, default 5 s
 	HTTPDefaultDomain    string
-	HTTPMaxRequestBytes  int // httpProxyMaxRequestBodySize, default 2147483647
-	HTTPMaxBodyBytes     int // httpMaxBodySize, default MaxContentLength
-	HTTPGzipBytes        int // httpGzipSize, default 32768; 0 is never
-	HTTPOrigins          []string
+	HTTPMaxRequestBytes  int      // httpProxyMaxRequestBodySize, default 2147483647
+	HTTPMaxBodyBytes     int      // httpMaxBodySize, default MaxContentLength
+	HTTPGzipBytes        int      // httpGzipSize, default 32768; 0 is never
+	HTTPBytesInFlight    int      // httpMaxBytesInFlight, default 1073741824
+	HTTPOrigins          []string // httpAllowedOrigins
 
 	Application string   // default: the group, else default_agent_group
 	Group       string   // the same as Application
@@ -180,6 +181,7 @@ func (c *checker) agentListeners(a *Agent, v values) {
 	a.HTTPDefaultDomain = v.text("httpProxyDefaultDomain")
 	a.HTTPMaxRequestBytes = v.int("httpProxyMaxRequestBodySize")
 	a.HTTPGzipBytes = v.int("httpGzipSize")
+	a.HTTPBytesInFlight = v.int("httpMaxBytesInFlight")
 	a.HTTPOrigins = v.list("httpAllowedOrigins")
 	for _, origin := range a.HTTPOrigins {
 		if u, err := url.Parse(origin); err != nil || u.Scheme+"://"+u.Host != origin || u.Host == "" {

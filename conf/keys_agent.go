@@ -111,6 +111,7 @@ func ourAgentKeys() []Key {
 		{Name: "accessLog", Type: String, Since: motand, Description: "a file, stdout or off; default beside the log"},
 		{Name: "httpAllowedOrigins", Type: List, Since: motand, Description: "origins such as https://shop.example.com whose web pages may call /rpc; none unless written"},
 		{Name: "httpGzipSize", Type: Int, Unit: "bytes", Default: "32768", Since: motand, Description: "answers of so many bytes on /rpc are compressed for clients that take it; 0 is never"},
+		{Name: "httpMaxBytesInFlight", Type: Int, Unit: "bytes", Default: "1073741824", Min: 1 << 20, Since: motand, Description: "bodies on hport that are held at one time, requests and answers, beside 64 KiB for each connection; requests beyond it are answered 503"},
 		{Name: "httpMaxBodySize", Type: Int, Unit: "bytes", Min: 1, Since: motand, Description: "limit of the body of an HTTP request that becomes a call; default maxContentLength"},
 	}
 }

@@ -44,6 +44,9 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
 	c, _ := ctx.Conn().(*serverConn)
 	if c != nil && c.gate.refusal != nil { // it is counted already
 		c.linger.Store(true)
+		if c.gate.refusal == errCrowded {
+			ctx.Response.Header.SetBytesV("Retry-After", soon)
+		}
 		answerInvalid(ctx, c.gate.refusal.status, "%s", c.gate.refusal.message)
 		return
 	}

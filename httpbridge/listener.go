@@ -32,6 +32,8 @@ type serverConn struct {
 	active         atomic.Bool // a request has begun and its answer is not written yet
 	linger         atomic.Bool // the client is still sending what will not be read
 	limit          int64       // bytes that are swallowed of it
+	came           int64       // bytes of the request's body that have been read
+	held           int64       // bytes of the server's room that the request takes
 }
 
 // Read reads what the gate lets pass.
@@ -39,7 +41,13 @@ func (c *serverConn) Read(b []byte) (int, error) {
 	if c.gate.refusal != nil {
 		return 0, c.gate.refusal
 	}
+	if !c.holdBody(len(b)) {
+		c.gate.refusal = errCrowded
+		c.server.Stats.invalid(ReasonCrowded)
+		return 0, errCrowded
+	}
 	n, err := c.read(b)
+	c.came += int64(n)
 	if n == 0 {
 		return n, err
 	}
@@ -154,7 +162,11 @@ func (s *Server) connState(conn net.Conn, state fasthttp.ConnState) {
 		c.active.Store(true)
 	case fasthttp.StateIdle:
 		c.active.Store(false)
+		c.leave()
+	case fasthttp.StateHijacked:
+		c.leave()
 	case fasthttp.StateClosed:
+		c.leave()
 		s.mu.Lock()
 		delete(s.conns, c)
 		s.mu.Unlock()

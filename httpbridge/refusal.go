@@ -18,12 +18,13 @@ const (
 	ReasonBodySize               // the body is
 	ReasonSlow                   // not whole in time
 	ReasonCutOff                 // the client has stopped in the middle
+	ReasonCrowded                // there is no room for the body, or for the answer
 	ReasonOther                  // none of these
 	reasons
 )
 
 var reasonNames = [reasons]string{
-	"syntax", "method", "target", "version", "host", "framing", "chunk", "head_size", "body_size", "slow", "cut_off", "other",
+	"syntax", "method", "target", "version", "host", "framing", "chunk", "head_size", "body_size", "slow", "cut_off", "crowded", "other",
 }
 
 // String returns the reason's name.

@@ -3,6 +3,7 @@ package httpbridge
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/valyala/fasthttp"
 
@@ -33,6 +34,11 @@ func (x *exchange) answer(ctx *fasthttp.RequestCtx, h *headers, takes accepted) 
 		answerError(ctx, status, failure.Code, failure.Type, failure.Message)
 		return
 	}
+	if !x.holdReply(ctx) {
+		head.SetBytesV("Retry-After", soon)
+		answerInvalid(ctx, errCrowded.status, "the call was made, but for its answer of %d bytes there is no room: %s", len(c.Reply.Body()), errCrowded.message)
+		return
+	}
 	text, kind, err := x.value(ctx.Response.SwapBody(nil)[:0], takes)
 	ctx.Response.SwapBody(kept(text))
 	switch {
@@ -52,6 +58,32 @@ func (x *exchange) answer(ctx *fasthttp.RequestCtx, h *headers, takes accepted) 
 		head.SetContentTypeBytes(typeJSON)
 	}
 	x.server.setBody(ctx, h, text)
+}
+
+// holdReply makes room for a reply and the text that is made of it, in place of the request. It is false if there is none.
+func (x *exchange) holdReply(ctx *fasthttp.RequestCtx) bool {
+	size, conn := len(x.call.Reply.Body()), connOf(ctx)
+	if size <= keptBytes && !x.call.Reply.Gzipped() || conn == nil {
+		return true
+	}
+	x.call.Request.SetBody(nil)
+	x.body = kept(x.body)
+	conn.hold(0)
+	s := x.server
+	if x.call.Reply.Gzipped() {
+		size = s.MaxBodySize
+	}
+	if conn.awaitRoom(2*int64(size), orDefault(s.WriteTimeout, defaultTransfer)) {
+		return true
+	}
+	s.Stats.invalid(ReasonCrowded)
+	return false
+}
+
+// connOf is the connection of a request; nil in tests that have none of the server's.
+func connOf(ctx *fasthttp.RequestCtx) *serverConn {
+	c, _ := ctx.Conn().(*serverConn)
+	return c
 }
 
 // outcome is the status of a call's end, and the exception that it ended with if it has failed.
@@ -75,8 +107,8 @@ func (x *exchange) value(dst []byte, takes accepted) ([]byte, form, error) {
 	if n := reply.Serialization(); len(body) > 0 && n != motan.SerializeSimple {
 		return dst, 0, fmt.Errorf("the provider answered in serialization %d; only simple (%d) can be written as JSON", n, motan.SerializeSimple)
 	}
-	if len(body) > keptBytes && cap(dst) < len(body) {
-		dst = make([]byte, 0, len(body)+len(body)/16+64)
+	if len(body) > keptBytes {
+		dst = slices.Grow(dst, len(body)+len(body)/16+64)
 	}
 	kind := formJSON
 	if takes != anyForm {
@@ -117,6 +149,9 @@ func (s *Server) setBody(ctx *fasthttp.RequestCtx, h *headers, text []byte) {
 	}
 	if cap(text) > keptBytes {
 		ctx.Response.SetBodyRaw(text)
+		if conn := connOf(ctx); conn != nil {
+			conn.hold(int64(cap(text)))
+		}
 		return
 	}
 	ctx.Response.SwapBody(text)

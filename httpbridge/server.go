@@ -19,6 +19,7 @@ import (
 const (
 	defaultMaxBodySize    = 10 << 20 // maxContentLength of the motan-go agent
 	defaultMaxConnections = 20000
+	defaultBytesInFlight  = 1 << 30
 	defaultTransfer       = 10 * time.Second
 	defaultIdle           = 60 * time.Second
 	defaultGuard          = 5 * time.Minute
@@ -35,7 +36,7 @@ const (
 
 // Server answers HTTP requests by making calls of them. Its exported fields must not change once Serve was called.
 //
-// Requests are read whole, so memory is bounded by MaxConnections and MaxBodySize; a client that is slow has its
+// Requests are read whole, so memory is bounded by MaxConnections for small bodies and MaxBytesInFlight for others; a client that is slow has its
 // connection closed. Header names are kept as they were sent: a Fallback compares them without regard to case.
 type Server struct {
 	Handler        motan.Handler           // gets every call; required
@@ -59,9 +60,12 @@ type Server struct {
 	// answer. Nil makes none.
 	RequestID func() int64
 
-	Catalog  Catalog  // what is known of the services; nil means nothing
-	Origins  []string // whose pages may call, such as https://shop.example.com; none if empty
-	GzipSize int      // answers on /rpc of so many bytes are compressed for clients that take it; 0 means never
+	Catalog Catalog  // what is known of the services; nil means nothing
+	Origins []string // whose pages may call, such as https://shop.example.com; none if empty
+	// MaxBytesInFlight bounds the bytes of bodies, requests and answers, that are held at one time, as far as they are not
+	// small: 64 KiB for each connection are not counted. Requests beyond it are answered 503; 0 means 1 GiB.
+	MaxBytesInFlight int64
+	GzipSize         int // answers on /rpc of so many bytes are compressed for clients that take it; 0 means never
 
 	Logger *slog.Logger // nil means slog.Default
 	Stats  ServerStats
@@ -71,6 +75,7 @@ type Server struct {
 	draining  atomic.Bool
 	handing   atomic.Pointer[handOver] // set under mu; nil while no connection is given up
 	exchanges sync.Pool                // of *exchange
+	room      room
 
 	mu        sync.Mutex
 	listeners map[*listener]struct{}   // guarded by mu
@@ -89,6 +94,9 @@ type ServerStats struct {
 }
 
 // invalid counts a request that is refused.
+// BytesHeld is how much of MaxBytesInFlight is in use.
+func (s *Server) BytesHeld() int64 { return s.room.used.Load() }
+
 func (s *ServerStats) invalid(reason Reason) { s.Invalid[reason].Add(1) }
 
 // ErrServerClosed is what Serve returns after Shutdown.
@@ -126,6 +134,10 @@ func (s *Server) setup() {
 	}
 	if s.MaxConnections <= 0 {
 		s.MaxConnections = defaultMaxConnections
+	}
+	s.room.limit = s.MaxBytesInFlight
+	if s.room.limit <= 0 {
+		s.room.limit = defaultBytesInFlight
 	}
 	if s.DefaultTimeout <= 0 {
 		s.DefaultTimeout = defaultGuard
