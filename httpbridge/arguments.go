@@ -59,11 +59,16 @@ func (x *exchange) takeBody(ctx *fasthttp.RequestCtx, h *headers, signature []by
 	if err != nil {
 		return refused400("arguments: %w", err)
 	}
-	if limit := x.server.MaxBodySize; len(x.body) > limit {
-		return &invalid{fasthttp.StatusRequestEntityTooLarge, fmt.Errorf("the arguments take %d bytes in Motan's serialization, %d are allowed", len(x.body), limit)}
-	}
 	if len(body) > keptBytes {
 		ctx.Request.SwapBody(nil) // or the text would be held as long as the connection is
+	}
+	return x.oversize()
+}
+
+// oversize refuses arguments that have grown too large.
+func (x *exchange) oversize() *invalid {
+	if limit := x.server.MaxBodySize; len(x.body) > limit {
+		return &invalid{fasthttp.StatusRequestEntityTooLarge, fmt.Errorf("the arguments take %d bytes in Motan's serialization, %d are allowed", len(x.body), limit)}
 	}
 	return nil
 }

@@ -48,12 +48,17 @@ func (s *Server) newExchange() *exchange {
 	return x
 }
 
-// run makes the call and waits for its end. It returns false when there is none in time; the exchange then belongs to
-// the call.
+// run makes the call and waits for its end, as await does.
 func (x *exchange) run() bool { return x.runBy(x.server.Handler) }
 
 // runBy makes the call likewise, by another handler.
 func (x *exchange) runBy(h motan.Handler) bool {
+	x.start(h)
+	return x.await()
+}
+
+// start makes the call.
+func (x *exchange) start(h motan.Handler) {
 	s := x.server
 	s.Stats.Calls.Add(1)
 	s.Stats.InFlight.Add(1)
@@ -63,6 +68,10 @@ func (x *exchange) runBy(h motan.Handler) bool {
 	x.call.Request.SetBody(x.body)
 	x.call.Push(x, 0)
 	motan.Hand(h, x.call)
+}
+
+// await waits for the call's end. It returns false when there is none in time; the exchange then belongs to the call.
+func (x *exchange) await() bool {
 	<-x.done
 	return x.state.Load() != stateAbandoned
 }

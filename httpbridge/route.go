@@ -31,6 +31,8 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 		s.serveOr(ctx, domain, host)
 	case origin && bytes.HasPrefix(path, rpcPrefix):
 		s.serveRPC(ctx, path[len(rpcPrefix):])
+	case origin && string(path) == "/rpc":
+		s.serveRPC(ctx, nil)
 	case s.Serves != nil && s.Serves(host):
 		s.serveRPC(ctx, append(append([]byte{}, host...), path...))
 	case domains.Otherwise() != nil:

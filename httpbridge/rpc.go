@@ -22,6 +22,9 @@ func (s *Server) serveRPC(ctx *fasthttp.RequestCtx, rest []byte) {
 	}
 	service, method, call := bytes.Cut(rest, []byte("/"))
 	switch {
+	case ctx.IsPost() && len(rest) == 0:
+		s.serveBatch(ctx)
+		return
 	case ctx.IsPost():
 	case ctx.IsGet() && call:
 	case ctx.IsOptions():
@@ -64,6 +67,19 @@ func (x *exchange) fill(ctx *fasthttp.RequestCtx, h *headers, service, method []
 	if err := x.setName(f, "M_m", method); err != nil {
 		return refused400("method: %w", err)
 	}
+	if bad := x.takeHead(ctx, h); bad != nil {
+		return bad
+	}
+	known, signature := x.types()
+	if ctx.IsGet() {
+		return x.takeQuery(ctx, known, signature)
+	}
+	return x.takeBody(ctx, h, signature)
+}
+
+// takeHead makes metadata of the headers, and refuses what a web page has sent.
+func (x *exchange) takeHead(ctx *fasthttp.RequestCtx, h *headers) *invalid {
+	f := &x.call.Request
 	f.Set("M_pp", "motan2")
 	for name, value := range ctx.Request.Header.All() {
 		if err := h.take(f, name, value); err != nil {
@@ -81,18 +97,21 @@ func (x *exchange) fill(ctx *fasthttp.RequestCtx, h *headers, service, method []
 		f.SetInt("M_rid", x.server.RequestID())
 	}
 	x.call.Remote = remoteIP(ctx.RemoteAddr())
-	known := x.known()
-	signature := f.MethodDesc()
+	return nil
+}
+
+// types returns what the catalog has on the call's service, nil if nothing, and the types of the arguments: those that the
+// caller names or else those of the catalog, which then go along.
+func (x *exchange) types() (known *Service, signature []byte) {
+	f := &x.call.Request
+	known, signature = x.known(), f.MethodDesc()
 	if len(signature) == 0 && known != nil {
 		if text := known.signature(f.Method()); text != "" {
 			f.Set("M_md", text)
 			signature = f.MethodDesc()
 		}
 	}
-	if ctx.IsGet() {
-		return x.takeQuery(ctx, known, signature)
-	}
-	return x.takeBody(ctx, h, signature)
+	return known, signature
 }
 
 // known is what the catalog has on the call's service; nil if nothing.
@@ -141,13 +160,22 @@ func (x *exchange) setName(f *motan.Frame, key string, segment []byte) error {
 			b = unhex(segment[i+1])<<4 | unhex(segment[i+2])
 			i += 2
 		}
-		if isControl(b) {
-			return errors.New("control characters are not allowed in a name")
-		}
 		name = append(name, b)
 	}
 	x.name = name
-	if !utf8.Valid(name) {
+	return setPlainName(f, key, name)
+}
+
+// setPlainName sets a key to a name that is not escaped.
+func setPlainName(f *motan.Frame, key string, name []byte) error {
+	switch {
+	case len(name) == 0:
+		return errors.New("the name is empty")
+	case len(name) > nameBytes:
+		return fmt.Errorf("the name takes more than %d bytes", nameBytes)
+	case bytes.ContainsFunc(name, func(r rune) bool { return r < utf8.RuneSelf && isControl(byte(r)) }):
+		return errors.New("control characters are not allowed in a name")
+	case !utf8.Valid(name):
 		return errors.New("the name is not UTF-8")
 	}
 	f.SetBytes(key, name)
