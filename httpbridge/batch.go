@@ -55,7 +55,9 @@ func (s *Server) serveBatch(ctx *fasthttp.RequestCtx) {
 			exchanges[i].start(s.Handler)
 		}
 	}
-	ctx.Request.SwapBody(nil)
+	if len(ctx.Request.Body()) > keptBytes {
+		ctx.Request.SwapBody(nil)
+	}
 	text := []byte{'['}
 	for i, x := range exchanges {
 		if i > 0 {
@@ -171,6 +173,7 @@ func (x *exchange) appendAnswer(ctx *fasthttp.RequestCtx, dst, id []byte, bad *i
 	if status, e, bad := outcome(x.call); bad {
 		return failed(status, e)
 	}
+	x.server.learned.note(x.call, x.body)
 	// All answers together are bounded as one is by what may come in, and counted with all that is held.
 	conn, size := connOf(ctx), len(dst)+len(x.call.Reply.Body())
 	if size > batchAnswer*x.server.MaxBodySize || conn != nil && !conn.awaitRoom(2*int64(size), orDefault(x.server.WriteTimeout, defaultTransfer)) {

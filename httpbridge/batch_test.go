@@ -32,16 +32,24 @@ func inBatch(c *motan.Call) {
 func TestBatch(t *testing.T) {
 	tests := []struct{ name, body, want string }{
 		{"none", ` [ ] `, `[]`},
-		{"two", `[{"service":"s","method":"m","args":["a"],"id":1},{"service":"s","method":"m","args":[2],"id":"b"}]`,
-			`[{"id":1,"status":200,"value":"a"},{"id":"b","status":200,"value":2}]`},
-		{"a failing one among others", `[{"service":"s","method":"fail"},{"service":"s","method":"exception"},{"service":"s","method":"m","args":5}]`,
-			`[{"status":503,"error":{"errcode":1001,"errmsg":"no endpoint","errtype":1}},{"status":500,"error":{"errcode":30001,"errmsg":"biz","errtype":2}},{"status":200,"value":5}]`},
+		{
+			"two", `[{"service":"s","method":"m","args":["a"],"id":1},{"service":"s","method":"m","args":[2],"id":"b"}]`,
+			`[{"id":1,"status":200,"value":"a"},{"id":"b","status":200,"value":2}]`,
+		},
+		{
+			"a failing one among others", `[{"service":"s","method":"fail"},{"service":"s","method":"exception"},{"service":"s","method":"m","args":5}]`,
+			`[{"status":503,"error":{"errcode":1001,"errmsg":"no endpoint","errtype":1}},{"status":500,"error":{"errcode":30001,"errmsg":"biz","errtype":2}},{"status":200,"value":5}]`,
+		},
 		{"no argument", `[{"service":"s","method":"m"}]`, `[{"status":200,"value":null}]`},
-		{"everything", `[{"service":"s","method":"metadata","group":"g","version":"2.0","timeout":50,"metadata":{"k":"v"},"signature":"int","args":[1]}]`,
-			`[{"status":200,"value":"g 2.0 50 v int"}]`},
+		{
+			"everything", `[{"service":"s","method":"metadata","group":"g","version":"2.0","timeout":50,"metadata":{"k":"v"},"signature":"int","args":[1]}]`,
+			`[{"status":200,"value":"g 2.0 50 v int"}]`,
+		},
 		{"headers hold for all", `[{"service":"s","method":"metadata"}]`, `[{"status":200,"value":"header  300  "}]`},
-		{"out of range", `[{"service":"s","method":"m","signature":"int","args":[2147483648]}]`,
-			`[{"status":400,"error":{"errcode":400,"errmsg":"args: simple: json at $[0] (byte 1): the number does not fit int","errtype":1}}]`},
+		{
+			"out of range", `[{"service":"s","method":"m","signature":"int","args":[2147483648]}]`,
+			`[{"status":400,"error":{"errcode":400,"errmsg":"args: simple: json at $[0] (byte 1): the number does not fit int","errtype":1}}]`,
+		},
 		{"no service", `[{"method":"m"}]`, `[{"status":400,"error":{"errcode":400,"errmsg":"service: the name is empty","errtype":1}}]`},
 		{"a newline in a name", `[{"service":"s","method":"m\nM_g\nx"}]`, `[{"status":400,"error":{"errcode":400,"errmsg":"method: control characters are not allowed in a name","errtype":1}}]`},
 		{"a newline in the group", `[{"service":"s","method":"m","group":"g\nx"}]`, `[{"status":400,"error":{"errcode":400,"errmsg":"header \"group\": control characters are not allowed","errtype":1}}]`},

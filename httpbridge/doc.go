@@ -11,6 +11,7 @@
 //	POST /rpc/{service}/{method}   body: JSON array of the arguments, form, bytes   answer: JSON value, or a JSON error
 //	POST /rpc                      body: JSON array of calls                         answer: JSON array of their answers
 //	GET  /rpc/{service}/{method}   query: the arguments; only methods that the Catalog names
+//	GET  /rpc/, /rpc/{service}     pages, or JSON, of what can be called
 //	     /proxy_to_rpc             the motan-go agent's form: query or form parameters, text/plain
 //
 // # HTTP out

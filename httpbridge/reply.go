@@ -34,6 +34,7 @@ func (x *exchange) answer(ctx *fasthttp.RequestCtx, h *headers, takes accepted) 
 		answerError(ctx, status, failure.Code, failure.Type, failure.Message)
 		return
 	}
+	x.server.learned.note(c, x.body)
 	if !x.holdReply(ctx) {
 		head.SetBytesV("Retry-After", soon)
 		answerInvalid(ctx, errCrowded.status, "the call was made, but for its answer of %d bytes there is no room: %s", len(c.Reply.Body()), errCrowded.message)

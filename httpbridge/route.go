@@ -8,11 +8,12 @@ import (
 
 var rpcPrefix = []byte("/rpc/")
 
-const index = `{"post":"/rpc/{service}/{method}",` +
+const rootText = `{"post":"/rpc/{service}/{method}",` +
 	`"body":"JSON array of the arguments, Content-Type: application/json",` +
 	`"headers":["MOTAN-g: group","MOTAN-v: version","MOTAN-tmo: timeout in ms","MOTAN-s: your application",` +
 	`"Motan-Meta-<key>: attachment"],` +
 	`"example":"curl -d '[\"world\"]' http://127.0.0.1:9983/rpc/com.example.HelloService/hello",` +
+	`"services":"GET /rpc/",` +
 	`"get":"/proxy_to_rpc?service=…&method=…&group=…&arg_type=string&arg=…"}` + "\n"
 
 // serve answers one request, in the order of the motan-go agent: /proxy_to_rpc for every host, the domains that are configured,
@@ -41,10 +42,13 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 		s.Fallback(ctx)
 	case origin && string(path) == "/":
 		ctx.Response.Header.SetContentTypeBytes(typeJSON)
-		ctx.Response.SetBodyString(index)
+		ctx.Response.SetBodyString(rootText)
 	default:
 		answerInvalid(ctx, fasthttp.StatusNotFound,
 			"nothing is served at this address; there are POST /rpc/{service}/{method} and /proxy_to_rpc")
+	}
+	if len(ctx.Request.Body()) > keptBytes {
+		ctx.Request.SwapBody(nil) // or the connection would keep it
 	}
 	if s.draining.Load() {
 		ctx.SetConnectionClose()

@@ -27,6 +27,9 @@ func (s *Server) serveRPC(ctx *fasthttp.RequestCtx, rest []byte) {
 		return
 	case ctx.IsPost():
 	case ctx.IsGet() && call:
+	case ctx.IsGet() || ctx.IsHead() && !call:
+		s.servePage(ctx, service)
+		return
 	case ctx.IsOptions():
 		s.answerOptions(ctx)
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"net"
 	"sync"
@@ -76,6 +77,7 @@ type Server struct {
 	handing   atomic.Pointer[handOver] // set under mu; nil while no connection is given up
 	exchanges sync.Pool                // of *exchange
 	room      room
+	learned   learned
 
 	mu        sync.Mutex
 	listeners map[*listener]struct{}   // guarded by mu
@@ -93,10 +95,10 @@ type ServerStats struct {
 	Lost     atomic.Int64          // calls that did not end within DefaultTimeout
 }
 
-// invalid counts a request that is refused.
 // BytesHeld is how much of MaxBytesInFlight is in use.
 func (s *Server) BytesHeld() int64 { return s.room.used.Load() }
 
+// invalid counts a request that is refused.
 func (s *ServerStats) invalid(reason Reason) { s.Invalid[reason].Add(1) }
 
 // ErrServerClosed is what Serve returns after Shutdown.
@@ -135,6 +137,7 @@ func (s *Server) setup() {
 	if s.MaxConnections <= 0 {
 		s.MaxConnections = defaultMaxConnections
 	}
+	s.learned.seed = maphash.MakeSeed()
 	s.room.limit = s.MaxBytesInFlight
 	if s.room.limit <= 0 {
 		s.room.limit = defaultBytesInFlight

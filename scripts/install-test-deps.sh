@@ -19,6 +19,7 @@ python3|command -v python3|a Python client and HTTP provider
 haproxy|command -v haproxy || test -x /usr/sbin/haproxy|a load balancer before and behind motand, the bench
 nginx|command -v nginx || test -x /usr/sbin/nginx|an HTTP provider, the bench
 prometheus|command -v prometheus|metrics scraped by a real Prometheus
+chromium|command -v chromium|a browser that looks at pages
 curl|command -v curl|a client in a shell
 EOF
 }
