@@ -128,10 +128,12 @@ func TestFaultLostNotice(t *testing.T) {
 // go on, and a motand that starts then is ready by what is on its disk.
 func TestFaultSlowRegistry(t *testing.T) {
 	server := zktest.Start(t)
+	server.AllowSessions(time.Minute) // with those that tests have, ZooKeeper itself gives up who hears nothing for 3 s
+	server.Restart()
 	proxy := newZKProxy(t, server.Addr)
 	m := newMesh(t, server.Addr, server.Client())
 	m.addProvider()
-	yaml := callerYAML("zk", zkSettings(proxy.addr))
+	yaml := callerYAML("zk", strings.Replace(zkSettings(proxy.addr), "registrySessionTimeout: 10", briefly("registrySessionTimeout: 10", "registrySessionTimeout: 30"), 1))
 	m.startCaller(yaml)
 	m.awaitNodes(1)
 	load := startSteady(t, m.caller.addr("motan"), scaled(1000))

@@ -81,7 +81,11 @@ func (c client) entry(ctx context.Context, p place, kind, name string) (e regist
 		e.Session = fmt.Sprintf("%#x", stat.EphemeralOwner)
 	}
 	e.Text, err = registry.DecodeText(data)
-	if err == nil {
+	switch {
+	case err != nil:
+	case kind == dirClient:
+		e.Node, err = consumer(p, e.Text)
+	default:
 		e.Node, err = registry.ParseNode(registry.Service{Group: p.group, Path: p.path}, name, e.Text)
 		e.Node.Available = kind == dirServer
 	}
@@ -89,6 +93,18 @@ func (c client) entry(ctx context.Context, p place, kind, name string) (e regist
 		e.Problem = err.Error()
 	}
 	return e, true, nil
+}
+
+// consumer reads what a caller has written of itself, who has no port; motan-go and Java write little more than the address.
+func consumer(p place, text string) (registry.Node, error) {
+	u, err := registry.ParseURL(text)
+	if errors.Is(err, registry.ErrNoURL) {
+		err = nil
+	}
+	return registry.Node{
+		Service: registry.Service{Group: p.group, Path: p.path, Protocol: u.Protocol, Version: u.Params["version"]},
+		Host:    u.Host, Port: u.Port, Params: u.Params,
+	}, err
 }
 
 // names lists the names below a folder without one that means something else; no folder has no names.

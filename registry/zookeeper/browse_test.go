@@ -29,6 +29,8 @@ func TestBrowse(t *testing.T) {
 	makeNode(t, c, base+"/server/10.0.0.1:8001", []byte("motan2://10.0.0.1:8001/"+testPath+"?group="+testGroup+"&version=1.1"), zk.FlagEphemeral)
 	makeNode(t, c, base+"/unavailableServer/10.0.0.2:8001", registry.TextJava.Encode("motan2://10.0.0.2:8001/"+testPath+"?group="+testGroup), 0)
 	makeNode(t, c, base+"/server/broken", []byte("x"), 0)
+	makeNode(t, c, base+"/client/10.0.0.3:0", []byte("motan2://10.0.0.3:0/"+testPath+"?application=shop&nodeType=referer"), 0)
+	makeNode(t, c, base+"/client/10.0.0.4", nil, 0) // as Java's may be
 	makeNode(t, c, "/below"+root+"/"+testGroup+"/command", []byte("{}"), 0)
 	makeNode(t, c, "/below"+root+"/agent/app/node", nil, 0)
 	makeNode(t, c, "/below"+root+"/other", nil, 0)
@@ -42,8 +44,11 @@ func TestBrowse(t *testing.T) {
 		t.Errorf("services: got %q, %v, want %q", services, err, want)
 	}
 	entries, err := r.Entries(t.Context(), testGroup, testPath)
-	if err != nil || len(entries) != 3 {
-		t.Fatalf("entries: got %v, %v, want 3", entries, err)
+	if err != nil || len(entries) != 5 {
+		t.Fatalf("entries: got %v, %v, want 5", entries, err)
+	}
+	if a, b := entries[3], entries[4]; a.Kind != "client" || a.Problem != "" || a.Node.Params["application"] != "shop" || b.Problem != "" {
+		t.Errorf("callers: got %+v and %+v, want no problem", a, b)
 	}
 	ours, broken, hidden := entries[0], entries[1], entries[2]
 	if ours.Kind != "server" || ours.Node.Version != "1.1" || !ours.Node.Available || ours.Session == "" || ours.Modified.IsZero() || ours.Problem != "" {

@@ -117,7 +117,7 @@ func (m *claim) repaired(again bool, every time.Duration, log *slog.Logger) {
 	if m.repairs > 1 {
 		m.repairPause = min(max(2*m.repairPause, every), maxRepairPause)
 	}
-	m.problem = fmt.Sprintf("somebody else deleted or changed the node; it was made again, %d times in a row; is the address announced twice?", m.repairs)
+	m.problem = fmt.Sprintf("somebody else deleted or changed the node; it was made again, for time %d in a row; is the address announced twice?", m.repairs)
 	log.Warn("registry/zookeeper: announce", "service", m.place.path, "group", m.place.group, "address", m.want.addr,
 		"problem", m.problem, "next_check", every+m.repairPause)
 }

@@ -36,17 +36,18 @@ type link struct {
 	cancel  context.CancelFunc
 
 	mu       sync.Mutex
-	tcp      *guard    // guarded by mu: the connection that was made last
-	attempts int       // guarded by mu: since a session was last there
-	refusals int       // guarded by mu: connections in a row that ended before a server let us in
-	refused  time.Time // guarded by mu: when the first of these was made
-	failure  string    // guarded by mu: why the last attempt failed; empty when it did not
+	tcp      *guard        // guarded by mu: the connection that was made last
+	patience time.Duration // guarded by mu: how long a server may take to let us in
+	attempts int           // guarded by mu: since a session was last there
+	refusals int           // guarded by mu: connections in a row that ended before a server let us in
+	refused  time.Time     // guarded by mu: when the first of these was made
+	failure  string        // guarded by mu: why the last attempt failed; empty when it did not
 }
 
 // dialLink starts a client of the servers of a. The library's goroutines end with close.
 func dialLink(o *Options, a address, wake chan<- struct{}) (*link, error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &link{mail: mailbox{wake: wake}, options: o, servers: len(a.servers), ctx: ctx, cancel: cancel}
+	l := &link{mail: mailbox{wake: wake}, options: o, servers: len(a.servers), ctx: ctx, cancel: cancel, patience: o.ConnectTimeout}
 	conn, events, err := zk.Connect(a.servers, o.SessionTimeout,
 		zk.WithDialer(l.dial),
 		zk.WithHostProvider(&hosts{}),
@@ -82,14 +83,16 @@ func (l *link) dial(network, address string, _ time.Duration) (net.Conn, error) 
 	if l.refusals == 0 {
 		l.refused = time.Now()
 	}
-	l.tcp = &guard{Conn: tcp, welcomeBy: time.Now().Add(l.options.ConnectTimeout)}
+	l.tcp = &guard{Conn: tcp, welcomeBy: time.Now().Add(l.patience)}
 	if l.ctx.Err() != nil { // closed meanwhile
 		tcp.Close()
 	}
 	return l.tcp, nil
 }
 
-// pause notes how the attempt before ended, and waits where one must not follow it at once.
+// pause notes how the attempt before ended, and waits where one must not follow it at once. When no server lets us in within
+// the time that it has, they may be busy with all who want to get in, and each attempt that is given up makes that worse: the
+// next ones have twice the time, up to that of a session.
 func (l *link) pause() error {
 	most := time.Duration(0)
 	l.mu.Lock()
@@ -97,11 +100,15 @@ func (l *link) pause() error {
 		switch {
 		case l.tcp.isWelcomed():
 			l.attempts, l.refusals = 0, 0
+			l.patience = l.options.ConnectTimeout
 			l.failure = l.tcp.lost()
 			most = firstPause
 		case l.tcp.hung.Load():
 			l.refusals = 0
-			l.failure = l.tcp.RemoteAddr().String() + " accepts connections but does not answer"
+			l.failure = fmt.Sprintf("%s accepts connections but does not answer within %v", l.tcp.RemoteAddr(), l.patience)
+			if l.attempts >= l.servers {
+				l.patience = max(l.patience, min(2*l.patience, l.options.SessionTimeout))
+			}
 		default:
 			l.refusals++
 			l.failure = l.tcp.RemoteAddr().String() + " ends connections without an answer"

@@ -32,7 +32,8 @@ type Options struct {
 	// SessionTimeout is how long after a crash of ours ZooKeeper keeps what we announced; 0 means 20 s. The servers raise or
 	// lower it to between 2 and 20 of their ticks, usually 4 to 40 s.
 	SessionTimeout time.Duration
-	// ConnectTimeout bounds one attempt: connecting, and being let in; 0 means 3 s.
+	// ConnectTimeout bounds one attempt: connecting, and being let in; 0 means 3 s. While no server lets us in, the time for that
+	// grows up to SessionTimeout.
 	ConnectTimeout time.Duration
 	// CallTimeout bounds one request. When it passes, the connection is given up and another server is tried; 0 means 15 s.
 	CallTimeout time.Duration

@@ -146,6 +146,10 @@ func TestSlowServer(t *testing.T) {
 	if st := r.State(); st.Sessions != 1 || st.Extra["reconnects"] != 0 || st.Extra["requests"] > 40 {
 		t.Errorf("state: got %d sessions, %v; want one connection and few requests", st.Sessions, st.Extra)
 	}
+	hasty := open(t, s, func(o *Options) {
+		o.Address, o.SessionTimeout, o.ConnectTimeout = p.addr, 4*time.Second, 200*time.Millisecond
+	})
+	watch(t, hasty, testService).expect(t, "10.0.0.1:8001", "10.0.0.1:8002", "10.0.0.1:8003")
 }
 
 // A connection through which nothing comes any more, and which nobody has closed, is noticed and replaced; what happened

@@ -256,7 +256,7 @@ func TestRepairPace(t *testing.T) {
 		if pause > most || pause < most*9/10 {
 			t.Errorf("repair %d: next check in %v, want about %v", i, pause, most)
 		}
-		if !strings.Contains(m.problem, fmt.Sprintf("%d times in a row", i+1)) {
+		if !strings.Contains(m.problem, fmt.Sprintf("for time %d in a row", i+1)) {
 			t.Errorf("repair %d: problem %q", i, m.problem)
 		}
 	}

@@ -119,6 +119,12 @@ func (s *Server) add(format string, values ...any) {
 	}
 }
 
+// AllowSessions has the server allow sessions of up to d from its next Restart on; without it they have up to twenty Ticks.
+func (s *Server) AllowSessions(d time.Duration) {
+	s.tb.Helper()
+	s.add("maxSessionTimeout=%d\n", d.Milliseconds())
+}
+
 func (s *Server) data() string   { return filepath.Join(s.dir, "data") }
 func (s *Server) config() string { return filepath.Join(s.dir, "zoo.cfg") }
 
