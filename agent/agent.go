@@ -122,7 +122,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	if err != nil {
 		return &ConfigError{placed{err}}
 	}
-	warnOfUnserved(a.log, c)
+	warnOfUnserved(a.log, c, s.registries)
 	a.snapshot.Store(s)
 	a.switchers = newSwitchers(a.compiler.switches, c.Agent.RuntimeDir, a.log)
 	a.switchers.use(s)

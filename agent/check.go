@@ -56,7 +56,7 @@ func tryCompile(c *conf.Config, x Extensions, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	warnOfUnserved(log, c)
+	warnOfUnserved(log, c, s.registries)
 	s.close()
 	return nil
 }

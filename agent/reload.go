@@ -88,8 +88,8 @@ func (a *Agent) Reload(c *conf.Config) error {
 	if len(fixed) > 0 {
 		a.log.Warn("agent: settings of motan-agent that need a restart stay as they were", "settings", strings.Join(fixed, ", "), "at", c.Agent.Position)
 	}
-	warnOfUnserved(a.log, next)
 	s := a.snapshot.Load()
+	warnOfUnserved(a.log, next, s.registries)
 	if !maps.Equal(switchTexts(s), switchTexts(old)) {
 		a.switchers.use(s)
 	}

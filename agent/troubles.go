@@ -63,7 +63,7 @@ func (t *troubles) lookAtRegistries(now time.Time) {
 		case !s.Connected && !s.Idle && (!down || now.Sub(told) >= troublesRemind):
 			t.down[id] = now
 			t.log.Warn("agent: registry cannot be reached; calls go to the nodes known before, and changes of services here are not seen by others",
-				"registry", id, "err", s.LastError, "refers", len(s.Watches), "services", len(s.Announced))
+				"registry", id, "err", s.LastError, "refers", len(s.Watches), "announced", len(s.Announced))
 		}
 	}
 }

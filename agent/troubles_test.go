@@ -66,7 +66,7 @@ func TestTroublesOfARegistry(t *testing.T) {
 			{"connections may take a while", false, troublesTick - 1, nil},
 			{"down", false, 2, []string{`level=WARN msg="agent: registry cannot be reached`}},
 			{"not again and again", false, troublesRemind - time.Second, nil},
-			{"a reminder", false, troublesTick, []string{`err="connection refused" refers=3 services=0`}},
+			{"a reminder", false, troublesTick, []string{`err="connection refused" refers=3 announced=0`}},
 			{"up", true, troublesTick, []string{`level=INFO msg="agent: registry can be reached again" registry=zk`}},
 			{"still up", true, time.Hour, nil},
 			{"down once more", false, troublesTick, []string{"registry=zk"}},

@@ -5,13 +5,16 @@ import (
 	"slices"
 
 	"github.com/motand/motand/conf"
+	"github.com/motand/motand/registry"
 )
 
 // warnOfUnserved tells what a configuration of motan-go asks for and this agent does not do.
 // Filters, providers, load balances and registries are told of where they are made.
-func warnOfUnserved(log *slog.Logger, c *conf.Config) {
-	if a := &c.Agent; len(a.Registries) > 0 {
-		log.Warn("agent: this agent does not show itself in a registry and takes no commands from one", "at", a.At("registry"))
+func warnOfUnserved(log *slog.Logger, c *conf.Config, registries map[string]registry.Registry) {
+	for _, id := range c.Agent.Registries {
+		if _, shows := registry.As[registry.AgentAnnouncer](registries[id]); !shows {
+			log.Warn("agent: this agent is not shown in a registry of that kind; zookeeper shows agents", "registry", id, "at", c.Agent.At("registry"))
+		}
 	}
 	if c.Agent.TraceEndpoint == "" && c.Agent.TraceFile == "" {
 		warnOfTraces(log, c)

@@ -5,6 +5,9 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+
+	"github.com/motand/motand/conf"
+	"github.com/motand/motand/registry"
 )
 
 // Who replaces motan-go is told, with the place, what would be missed; nobody else is told anything.
@@ -15,7 +18,8 @@ func TestWarnOfUnserved(t *testing.T) {
 		want                  []string // one for each line, in order
 	}{
 		{"nothing of that kind", "", refer + ", haStrategy: failover}\n", nil},
-		{"registry of the agent itself", "registry: direct\n", refer + "}\n", []string{"does not show itself"}},
+		{"registry that does not show agents", "registry: direct\n", refer + "}\n", []string{"registry=direct"}},
+		{"one that does, and one that does not", "registry: \"zk,direct\"\n", "  zk: {protocol: zookeeper, address: 127.0.0.1:1}\n" + refer + "}\n", []string{"registry=direct"}},
 		{"trace without a collector", "", refer + ", filter: trace}\n", []string{"filter trace records nothing"}},
 		{"trace with one", "traceEndpoint: http://127.0.0.1:4318/v1/traces\n", refer + ", filter: trace}\n", nil},
 	}
@@ -23,7 +27,11 @@ func TestWarnOfUnserved(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := parse(t, Default(), tt.agentKeys, directYAML+tt.rest)
 			var out bytes.Buffer
-			warnOfUnserved(slog.New(slog.NewTextHandler(&out, nil)), c)
+			zk, err := newZooKeeper(&conf.Registry{Address: []string{"127.0.0.1:1"}}, RegistryEnv{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			warnOfUnserved(slog.New(slog.NewTextHandler(&out, nil)), c, map[string]registry.Registry{"zk": zk})
 			lines := strings.FieldsFunc(out.String(), func(r rune) bool { return r == '\n' })
 			if len(lines) != len(tt.want) {
 				t.Fatalf("got %q, want %d lines", lines, len(tt.want))
