@@ -110,3 +110,41 @@ func TestShareFallsBack(t *testing.T) {
 		t.Errorf("got %d of 1000 calls to a group that is out, want as few as show that", toB)
 	}
 }
+
+// perGroup counts attempts by the group that the provider is told.
+type perGroup map[string]int
+
+func (f perGroup) Request(c *motan.Call) motan.Verdict {
+	f[string(c.Request.Group())]++
+	c.Reply.SetBody(answer)
+	return motan.Answered
+}
+
+func (perGroup) Reply(*motan.Call) {}
+
+// One provider may serve two groups at one address; each gets its share, over one connection.
+func TestShareOfOneAddress(t *testing.T) {
+	f, pool := make(perGroup), new(cluster.Pool)
+	t.Cleanup(pool.Close)
+	k := newCluster(t, cluster.Settings{Balance: cluster.RoundRobin{}, Pool: pool, Attempts: []motan.Filter{f}})
+	list := grouped(t, "a", "b")
+	for i := range list {
+		list[i].Host, list[i].Port = "10.0.0.1", 80+i/2*2
+	}
+	k.Share(map[string]int{"a": 7, "b": 3})
+	for range 3 { // as it was, and anew
+		k.Update(slices.Clone(list))
+		k.Update(nil)
+	}
+	k.Update(slices.Clone(list))
+	for range 1000 {
+		do(t, k, newCall(""))
+	}
+	if f["a"] != 700 || f["b"] != 300 {
+		t.Errorf("got %v, want a 700 and b 300", f)
+	}
+	k.Close()
+	if n := clients(pool); n != 0 {
+		t.Errorf("%d clients are left, want none", n)
+	}
+}

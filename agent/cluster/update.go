@@ -42,6 +42,12 @@ func (p *picker) is(nodes []registry.Node) bool {
 	return true
 }
 
+// spot is what makes a node another one: a provider that serves two groups at one address is a node of each.
+type spot struct {
+	client *motan.Client
+	group  string
+}
+
 // replace makes endpoints of nodes and puts them in the place of the old ones. Most lists differ from the one before in a node
 // or two, so the old endpoints are gone through in step. Caller holds mu.
 func (k *Cluster) replace(nodes []registry.Node) {
@@ -50,9 +56,9 @@ func (k *Cluster) replace(nodes []registry.Node) {
 	known := remembered(old)
 	endpoints := make([]Endpoint, 0, len(nodes))
 	var gone []*motan.Client // counted as used until all are there
-	var seen map[*motan.Client]struct{}
+	var seen map[spot]struct{}
 	if !ordered(nodes) {
-		seen = make(map[*motan.Client]struct{}, len(nodes))
+		seen = make(map[spot]struct{}, len(nodes))
 	}
 	for i := range nodes {
 		n := &nodes[i]
@@ -73,12 +79,12 @@ func (k *Cluster) replace(nodes []registry.Node) {
 			client = k.settings.Pool.get(n.AppendAddr(space[:0]), k.key(""))
 			said = known[client]
 		}
-		if _, twice := seen[client]; twice {
+		if _, twice := seen[spot{client, n.Group}]; twice {
 			gone = append(gone, client)
 			continue
 		}
 		if seen != nil {
-			seen[client] = struct{}{}
+			seen[spot{client, n.Group}] = struct{}{}
 		}
 		said = described(n, said, endpoints)
 		endpoints = endpoints[:len(endpoints)+1]
