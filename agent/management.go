@@ -179,7 +179,7 @@ func (m *management) getReferService(w http.ResponseWriter, _ *http.Request) {
 			version = "1.0"
 		}
 		answer.Body.Service = append(answer.Body.Service, service{
-			Name: x.refer.Group + "_" + version + "_" + x.refer.Protocol + "_" + x.refer.Path, Status: true,
+			Name: x.refer.Group + "_" + version + "_" + x.refer.Protocol + "_" + x.refer.Path, Status: !x.cluster.Refused(),
 		})
 	}
 	jsonText(w, answer)
