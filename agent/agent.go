@@ -66,7 +66,8 @@ type Agent struct {
 	succeeded  chan struct{} // closed when another process has everything
 	upgrades   upgrades
 	succeeding sync.Mutex // held over all of an attempt, and by Run once it ends
-	control    control    // takes requests of upgrades
+	notifier   notifier
+	control    control // takes requests of upgrades
 
 	started   time.Time
 	stopping  atomic.Bool // set under changing
@@ -129,6 +130,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	if a.listeners, err = listen(c, s.ports, a.given); err != nil {
 		return err
 	}
+	a.given.warn(a.log)
 	if a.locks, err = lockFolders(&c.Agent, len(a.compiler.stores) > 0, a.given, a.log); err != nil {
 		return &ConfigError{placed{err}}
 	}
@@ -158,6 +160,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	a.management = newManagement(a)
 	a.management.warn()
 	a.observe()
+	a.notifier = a.newNotifier()
 	if x := a.successor(); x != nil {
 		a.upgrading.Store(true)
 		a.inherit(&x.bequest)
@@ -222,6 +225,7 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 	} else {
 		a.control.start(ctx, l)
 	}
+	a.notifier.ready()
 	looking, quiet := context.WithCancel(inner)
 	defer quiet()
 	t := troubles{
@@ -232,6 +236,7 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 	a.serving.Go(func() { a.forgetUpstreams(looking) }) // likewise
 	a.serving.Go(func() { a.reporter.run(looking) })    // likewise
 	a.serving.Go(func() { a.raiseShares(looking) })     // likewise
+	a.serving.Go(func() { a.notifier.run(looking) })    // likewise
 	if c.RotatePerHour {
 		a.serving.Go(func() { a.logs.rotateHourly(looking) }) // likewise
 	}

@@ -14,6 +14,7 @@ func (a *Agent) drain(force <-chan struct{}) {
 	a.stopping.Store(true)
 	a.changing.Unlock()
 	c := &a.snapshot.Load().config.Agent
+	a.notifier.say("STOPPING=1", "STATUS=stopping")
 	a.log.Info("agent: stopping", "grace", c.GracePeriod)
 	ctx, cancel := context.WithTimeout(context.Background(), c.PropagationDelay+c.GracePeriod)
 	defer cancel()

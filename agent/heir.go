@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/motand/motand/agent/handover"
@@ -74,10 +75,8 @@ func (h *heir) receive(kind handover.Kind, patience time.Duration) (handover.Mes
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return m, fmt.Errorf("no answer of the new process (%s) within %v", h.path, patience)
-	case errors.Is(err, io.EOF):
-		return m, fmt.Errorf("the new process (%s) has ended: %s", h.path, h.end())
 	case err != nil:
-		return m, err
+		return m, h.explain(err)
 	case m.Kind == handover.KindRefused:
 		var r handover.Refusal
 		if err := m.Read(&r); err != nil {
@@ -93,6 +92,21 @@ func (h *heir) receive(kind handover.Kind, patience time.Duration) (handover.Mes
 // expect is receive for a message that says nothing more.
 func (h *heir) expect(kind handover.Kind, patience time.Duration) error {
 	_, err := h.receive(kind, patience)
+	return err
+}
+
+// send sends a message, and with it the descriptor of file unless that is nil.
+func (h *heir) send(kind handover.Kind, body any, file syscall.Conn) error {
+	return h.explain(h.channel.Send(time.Now().Add(stepTime), kind, body, file))
+}
+
+// explain is err, or what has become of the process where that is the cause.
+func (h *heir) explain(err error) error {
+	for _, gone := range []error{io.EOF, syscall.EPIPE, syscall.ECONNRESET} {
+		if errors.Is(err, gone) {
+			return fmt.Errorf("the new process (%s) has ended: %s", h.path, h.end())
+		}
+	}
 	return err
 }
 

@@ -178,7 +178,7 @@ configuration, 2 cannot listen, 3 internal.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Known = x.known()
 			warnOfUnused(cmd)
-			given, err := inheritAgent()
+			given, err := inherit()
 			if err != nil {
 				return err
 			}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/motand/motand/agent/metrics"
+	"github.com/motand/motand/agent/systemd"
 	"github.com/motand/motand/conf"
 )
 
@@ -196,6 +197,8 @@ func (a *Agent) readAgain(why string) error {
 	}
 	a.reading.Lock()
 	defer a.reading.Unlock()
+	a.notifier.say(systemd.Reloading()...)
+	defer a.notifier.ready()
 	c, err := a.load()
 	if err != nil {
 		a.reloads.refuse(err)

@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/motand/motand/agent/handover"
+	"github.com/motand/motand/agent/systemd"
 )
 
 // inheritance is what an agent is given and need not make: listening sockets by systemd or by the process whose place it
@@ -25,6 +27,35 @@ type inheritance struct {
 type inherited struct {
 	handover.Socket
 	file *os.File
+}
+
+// inherit takes what this process is given: by the process whose place it takes, or else by systemd. It is nil for nothing.
+func inherit() (*inheritance, error) {
+	h, err := inheritAgent()
+	if h != nil || err != nil {
+		return h, err
+	}
+	sockets, err := systemd.Sockets()
+	if len(sockets) == 0 || err != nil {
+		return nil, err
+	}
+	h = new(inheritance)
+	for _, s := range sockets {
+		h.sockets = append(h.sockets, inherited{handover.Socket{Name: s.Name, Foreign: true}, s.File})
+	}
+	return h, nil
+}
+
+// warn tells of sockets that nobody uses. Those of export ports may be for services of programs that register later.
+func (h *inheritance) warn(log *slog.Logger) {
+	if h == nil || h.successor != nil {
+		return
+	}
+	for _, x := range h.sockets {
+		if !strings.HasPrefix(x.Name, "export-") {
+			log.Warn("agent: a socket of systemd is not used: its FileDescriptorName is not motan, http, management or export-PORT, or the configuration has no such listener", "name", x.Name)
+		}
+	}
 }
 
 // find returns the index of the socket of that name, -1 when there is none. One of systemd has no address of its own: the

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,9 +22,9 @@ import (
 // How long each step of an upgrade may take. Whatever takes longer is given up, and this process goes on.
 const (
 	helloTime   = 20 * time.Second // the new process to start
-	tellTime    = 10 * time.Second // it to take what it is told
+	tellTime    = 10 * time.Second // what is under way for the registries and the disk to end
 	serveTime   = 20 * time.Second // it to be announced in the registries and to accept
-	stepTime    = 5 * time.Second  // it to take a connection
+	stepTime    = 5 * time.Second  // it to take one thing
 	defaultWait = time.Minute      // it to be ready: to read its configuration, to know the nodes of every refer
 )
 
@@ -84,6 +85,7 @@ func (a *Agent) upgrade(ctx context.Context, r upgradeRequest) (pid int, err err
 		a.log.Error("agent: upgrade failed, this process goes on", "err", err, "after", time.Since(began).Round(time.Millisecond))
 		return 0, err
 	}
+	a.notifier.say("MAINPID=" + strconv.Itoa(x.heir.pid()))
 	a.log.Info("agent: upgraded, the new process serves", "pid", x.heir.pid(), "connections", len(x.given), "after", time.Since(began).Round(time.Millisecond))
 	close(a.succeeded)
 	return x.heir.pid(), nil
@@ -148,12 +150,11 @@ func (x *succession) start(ctx context.Context, binary string) (err error) {
 
 // tell sends what this process knows, its listening sockets and its locks.
 func (x *succession) tell(context.Context) error {
-	a, by := x.agent, time.Now().Add(tellTime)
+	a, send := x.agent, x.heir.send
 	a.changing.Lock()
 	b := a.bequeath()
 	a.changing.Unlock()
-	send := x.heir.channel.Send
-	if err := send(by, handover.KindState, b, nil); err != nil {
+	if err := send(handover.KindState, b, nil); err != nil {
 		return err
 	}
 	for l, socket := range a.listeners.all() {
@@ -161,16 +162,16 @@ func (x *succession) tell(context.Context) error {
 		if !ok {
 			return fmt.Errorf("socket %s cannot be handed over", socket.Name)
 		}
-		if err := send(by, handover.KindSocket, socket, c); err != nil {
+		if err := send(handover.KindSocket, socket, c); err != nil {
 			return err
 		}
 	}
 	for _, f := range a.locks {
-		if err := send(by, handover.KindSocket, handover.Socket{Name: lockName}, f); err != nil {
+		if err := send(handover.KindSocket, handover.Socket{Name: lockName}, f); err != nil {
 			return err
 		}
 	}
-	return send(by, handover.KindPrepare, nil, nil)
+	return send(handover.KindPrepare, nil, nil)
 }
 
 // yield leaves what is announced, and the lists on disk, to the new process.
@@ -195,7 +196,7 @@ func (x *succession) yield(ctx context.Context) error {
 
 // serve has the new process accept, and then nothing accepted here any more: at each moment somebody does.
 func (x *succession) serve(context.Context) (err error) {
-	if err := x.heir.channel.Send(time.Now().Add(stepTime), handover.KindServe, nil, nil); err != nil {
+	if err := x.heir.send(handover.KindServe, nil, nil); err != nil {
 		return err
 	}
 	if err := x.heir.expect(handover.KindServing, serveTime); err != nil {
@@ -223,7 +224,7 @@ func (x *succession) handOver(ctx context.Context) error {
 				x.log.Warn("agent: connections whose calls take longer than the grace period are closed instead of handed over", "listener", s.name)
 				return
 			}
-			if err != nil {
+			if err != nil && !errors.Is(err, context.Canceled) {
 				cancel() // the others need not wait
 				mu.Lock()
 				defer mu.Unlock()
@@ -248,7 +249,7 @@ func (x *succession) give(g givenConn) error {
 			return err
 		}
 	}
-	if err := x.heir.channel.Send(time.Now().Add(stepTime), handover.KindConnection, handover.Connection{Server: g.server, Unread: g.unread}, c); err != nil {
+	if err := x.heir.send(handover.KindConnection, handover.Connection{Server: g.server, Unread: g.unread}, c); err != nil {
 		return err
 	}
 	x.open++
@@ -273,7 +274,7 @@ func (x *succession) last(context.Context) error {
 	if err := x.settle(); err != nil {
 		return err
 	}
-	if err := x.heir.channel.Send(time.Now().Add(stepTime), handover.KindLast, nil, nil); err != nil {
+	if err := x.heir.send(handover.KindLast, nil, nil); err != nil {
 		return err
 	}
 	return x.heir.expect(handover.KindDone, stepTime)

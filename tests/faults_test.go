@@ -33,6 +33,11 @@ import (
 //	F13  one of three providers stalls             TestFaultStalledProvider      every call of the other two is answered; those of the one end by time-out; memory bounded
 //	     kill -9 of a provider's agent             TestFaultProviderKilled       only calls in flight to it fail; nobody picks it after
 //	     SIGTERM of a provider's agent             TestFaultProviderStopped      no call fails
+//	F20  SIGTERM of an agent under load            TestStopLosesNoCall           every call that reached the provider is answered
+//	F21  kill -9 under socket activation           TestFaultKilledUnderActivation  no connection is refused
+//	F22  the binary is replaced under load         TestFaultUpgrade              no call fails, on the same connections; two processes at most
+//	     a new binary that fails in any way        TestFaultUpgradeFails         the old process goes on, no call fails
+//	     the same with the service in ZooKeeper    TestFaultUpgradeAnnounced     the node is never gone
 //	     1,000 services of 100 nodes             + TestFaultScale                figures; no call fails while all nodes of 100 services are replaced
 //	A8.2 two registries, one is lost               TestFaultOneRegistryOfTwo     what the other lists is called without a failure
 //	A8.3 a provider in two registries              TestFaultAnnouncedTwice       it comes and goes in both

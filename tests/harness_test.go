@@ -25,6 +25,9 @@ import (
 var programs string
 
 func TestMain(m *testing.M) {
+	if mode := os.Getenv(fakeEnv); mode != "" {
+		os.Exit(runFake(mode))
+	}
 	os.Exit(runTests(m))
 }
 

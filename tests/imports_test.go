@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"agent/cluster/command":      {},
 	"agent/traffic":              {"motan", "motan/simple", "conf"},
 	"agent/handover":             {},
+	"agent/systemd":              {},
 	"filters":                    {"motan", "motan/simple", "agent/metrics", "agent/trace"},
 	"httpbridge":                 {"motan", "motan/simple", "motan/breeze", "motan/hessian", "httpbridge/fastcgi"},
 	"httpbridge/fastcgi":         {},
@@ -44,7 +45,7 @@ var mayImport = map[string][]string{
 	"conf":                       {},
 	"agent": {
 		"motan", "motan/simple", "motan/meta", "motan/breeze", "motan/hessian", "motan/motan1", "registry", "registry/*",
-		"agent/cluster", "agent/cluster/command", "agent/handover", "agent/traffic", "agent/metrics", "agent/trace", "filters", "httpbridge", "httpbridge/fastcgi", "conf",
+		"agent/cluster", "agent/cluster/command", "agent/handover", "agent/systemd", "agent/traffic", "agent/metrics", "agent/trace", "filters", "httpbridge", "httpbridge/fastcgi", "conf",
 	},
 	"agent/cmd/motand": {"agent", "conf"},
 	"tests":            {"*", "*/*", "*/*/*"},

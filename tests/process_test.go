@@ -29,11 +29,17 @@ type process struct {
 // runs then, and what it has written is shown when the test has failed.
 func startProcess(t testing.TB, name, dir, exe string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, name: name, cmd: exec.Command(exe, args...), done: make(chan struct{})}
-	p.cmd.Dir = dir
+	cmd := exec.Command(exe, args...)
+	cmd.Dir, cmd.Env = dir, environment()
+	return startCommand(t, name, cmd)
+}
+
+// startCommand is startProcess for a command with an environment and files of its own.
+func startCommand(t testing.TB, name string, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, name: name, cmd: cmd, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	p.cmd.SysProcAttr = dieWithUs()
-	p.cmd.Env = environment()
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -66,6 +67,30 @@ func (d *daemon) refusedUpgrade(args ...string) string {
 		d.t.Errorf("motand upgrade %s: got exit code %d, want 3: %s", strings.Join(args, " "), code, out)
 	}
 	return string(out)
+}
+
+// tryUpgrade asks for an upgrade to a binary that motand upgrade itself would not send, and returns why it came to nothing.
+func (d *daemon) tryUpgrade(binary string, wait time.Duration) string {
+	conn, err := net.Dial("unix", filepath.Join(d.dir, "agent_runtime", "upgrade.sock"))
+	if err != nil {
+		return err.Error()
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(2 * patience)) // what is wrong with it is told below
+	var answer struct {
+		PID   int
+		Error string
+	}
+	if err := json.NewEncoder(conn).Encode(map[string]any{"binary": binary, "wait": wait}); err != nil {
+		return err.Error()
+	}
+	if err := json.NewDecoder(conn).Decode(&answer); err != nil {
+		return err.Error()
+	}
+	if answer.PID != 0 {
+		return fmt.Sprintf("process %d has taken over", answer.PID)
+	}
+	return answer.Error
 }
 
 // census counts the processes that run on the configuration of d, for as long as it is not stopped.
