@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/motand/motand/agent/cluster"
@@ -29,7 +30,8 @@ func (k *compiler) clusterSettings(c *conf.Config, r *conf.Refer) (cluster.Setti
 		Strategy: strategy, Retries: r.Retries, Once: !r.Idempotent, Backup: backup(strategy, r.Backup), Methods: methods(&r.Entry, strategy),
 		Budget: cluster.Budget{Percent: r.RetryBudget, Floor: r.RetryFloor}, Balance: balance,
 		Weights: weights, SlowStart: r.SlowStart,
-		Health:      cluster.Health{Failures: r.ErrorCountThreshold, Pause: r.KeepaliveInterval},
+		Health:      cluster.Health{Failures: r.ErrorCountThreshold, Pause: r.KeepaliveInterval, Panic: r.Panic},
+		Placement:   k.placement(c, r),
 		Connections: r.ClientConnections, MaxContentLength: r.MaxContentLength, ConnectTimeout: r.ConnectTimeout,
 		GzipOver: r.MingzSize, Pool: k.pool,
 	}, nil
@@ -55,4 +57,18 @@ func backup(s cluster.Strategy, b conf.BackupRequest) *cluster.Backup {
 		return nil
 	}
 	return &cluster.Backup{Delay: b.DelayTime, Percentile: b.DelayRatio, Initial: b.InitDelayTime, Ratio: b.MaxRetryRatio}
+}
+
+// placement is nil where all nodes are alike.
+func (k *compiler) placement(c *conf.Config, r *conf.Refer) *cluster.Placement {
+	if len(r.Locality) == 0 && len(r.Subset) == 0 && r.SubsetSize == 0 {
+		return nil
+	}
+	here := map[string]string{}
+	maps.Copy(here, c.Agent.Labels)
+	here["host"] = k.localIP
+	return &cluster.Placement{
+		Subset: r.Subset, Strict: r.SubsetStrict, Size: r.SubsetSize,
+		Near: r.Locality, Here: here, Spill: r.LocalitySpill, Full: r.LocalityFull,
+	}
 }

@@ -55,6 +55,12 @@ metaCacheExpireSecond: 4
 	if got, _ = k.clusterSettings(c, c.Refers[1]); got.Strategy != cluster.Failover || got.Once || got.Budget != (cluster.Budget{Percent: 20, Floor: 10}) || got.Weights != (cluster.Weights{}) {
 		t.Errorf("plain: got %+v", got)
 	}
+	c.Agent.Labels = map[string]string{"rack": "a"}
+	k.localIP = "10.0.0.7"
+	r := conf.Refer{Locality: []string{"host", "rack"}, LocalitySpill: 140, SubsetSize: 9, Panic: 30}
+	if got, err = k.clusterSettings(c, &r); err != nil || got.Placement == nil || got.Placement.Here["host"] != "10.0.0.7" || got.Placement.Here["rack"] != "a" || got.Placement.Size != 9 || got.Health.Panic != 30 {
+		t.Errorf("placement: got %+v, %v", got.Placement, err)
+	}
 	for key, r := range map[string]conf.Refer{
 		"loadbalance": {LoadBalance: "fastest"},
 		"haStrategy":  {HAStrategy: "failback"},

@@ -204,7 +204,7 @@ func (k *compiler) hold(s, old *snapshot, r *conf.Refer) (*route, error) {
 		}
 		plain := *r
 		plain.Position = conf.Position{}
-		if hold, err = k.routes.get(fingerprintOf(plain, key, s.config.MetaPrefix, s.config.MetaCache), func() (*route, func(), error) {
+		if hold, err = k.routes.get(fingerprintOf(plain, key, s.config.MetaPrefix, s.config.MetaCache, s.config.Agent.Labels), func() (*route, func(), error) {
 			x, err := k.newRoute(s.config, r, source)
 			if err != nil {
 				return nil, nil, err

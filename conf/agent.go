@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -81,7 +82,9 @@ type Agent struct {
 	MaxConnections   int           // per listener, default 20000
 	Processors       int           // threads that run at once; 0, the default, follows the load
 	WatchConfig      bool          // read the configuration again when its files change, default false
-	StrictGroup      bool          // a call with another group than the refer's is refused, default false
+	LoadBalance      string        // of refers that have none; "" is random
+	Labels           map[string]string
+	StrictGroup      bool // a call with another group than the refer's is refused, default false
 
 	Pool    string // -pool
 	IDC     string // -idc
@@ -138,6 +141,16 @@ func (c *checker) readAgent() {
 	a.MaxConnections = v.int("maxConnections")
 	a.Processors = v.int("processors")
 	a.StrictGroup = v.bool("strictGroup")
+	a.Labels = c.pairs(v, sectionAgent, "labels")
+	if c.opts.IDC != "" && a.Labels["idc"] == "" {
+		if a.Labels == nil {
+			a.Labels = map[string]string{}
+		}
+		a.Labels["idc"] = c.opts.IDC
+	}
+	if a.LoadBalance = v.text("loadbalance"); a.LoadBalance != "" && !slices.Contains(c.known.LoadBalances, a.LoadBalance) {
+		c.f.errorf(v.set["loadbalance"].at, sectionAgent+".loadbalance", "unknown loadbalance %s%s", quote(a.LoadBalance), didYouMean(a.LoadBalance, c.known.LoadBalances))
+	}
 	a.WatchConfig = v.bool("watchConfig")
 	a.Pool, a.IDC, a.LocalIP, a.Recover = c.opts.Pool, c.opts.IDC, c.opts.LocalIP, c.opts.Recover || v.bool("recover")
 	if _, err := netip.ParseAddr(a.LocalIP); a.LocalIP != "" && err != nil {

@@ -121,6 +121,7 @@ func TestBrokenRefers(t *testing.T) {
 		{"protocol", "motan-refer:\n  a: {path: p, protocol: motan3}\n", "2:26", `unknown protocol "motan3"; did you mean "motan2"?`},
 		{"loadbalance", "motan-refer:\n  a: {path: p, loadbalance: roundRobin}\n", "2:29", `did you mean "roundrobin"?`},
 		{"haStrategy", "motan-refer:\n  a: {path: p, haStrategy: backup}\n", "2:28", `known: "backupRequest", "failfast", "failover"`},
+		{"subset", "motan-refer:\n  a: {path: p, subset: blue}\n", "2:24", "subset must be name=value"},
 		{"serialization", "motan-refer:\n  a: {path: p, serialization: simpel}\n", "2:31", `did you mean "simple"?`},
 		{"timeout", "motan-refer:\n  a: {path: p, requestTimeout: 1s}\n", "2:32", `got "1s"; write 1000`},
 		{"timeout of a method", "motan-refer:\n  a:\n    path: p\n    get(x).requestTimeout: fast\n", "4:28", "whole number of milliseconds"},

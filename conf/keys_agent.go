@@ -104,6 +104,8 @@ func ourAgentKeys() []Key {
 		{Name: "processors", Type: Int, Default: "0", Max: 1024, Since: motand, Description: "threads that run at once; 0 begins with one and follows the load"},
 		{Name: "recover", Type: Bool, Default: "false", Since: motand, Description: "restore after a restart what /200 and /503 and local programs have asked for; as the flag -recover"},
 		{Name: "watchConfig", Type: Bool, Default: "false", Since: motand, Description: "read the configuration again when its file or folder has changed, as at SIGHUP"},
+		{Name: "labels", Type: List, Max: 64, Since: motand, Description: "name=value: where this host is (rack, room, region), told with the nodes of its services and compared by locality; idc is that of the flag -idc unless it is written"},
+		{Name: "loadbalance", Type: String, Since: motand, Description: "loadbalance of the refers that have none; p2c is best for most, random is motan-go's"},
 		{Name: "strictGroup", Type: Bool, Default: "false", Since: motand, Description: "refuse a call that names another group than the only refer of its service"},
 		{Name: "traceEndpoint", Type: String, Since: motand, Description: "filter trace: where spans go, a collector of OTLP over HTTP such as http://127.0.0.1:4318/v1/traces; default from OTEL_EXPORTER_OTLP_TRACES_ENDPOINT and OTEL_EXPORTER_OTLP_ENDPOINT"},
 		{Name: "traceFile", Type: String, Since: motand, Description: "file that gets the spans as lines of OTLP/JSON"},

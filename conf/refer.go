@@ -17,6 +17,13 @@ type Refer struct {
 	MixGroups     []string // further groups that are merged into this one
 	WeightRefresh time.Duration
 	SlowStart     time.Duration // ms, default 0
+	Panic         int           // panicThreshold, percent, default 50
+	Locality      []string      // what makes an endpoint near, the nearest first
+	LocalitySpill int           // percent, default 140
+	LocalityFull  int           // calls, default 0
+	Subset        map[string]string
+	SubsetStrict  bool // subset.fallback is none
+	SubsetSize    int
 	Backup        BackupRequest
 
 	Description string            // what the page of HTTP in says of the service
@@ -56,10 +63,17 @@ func (c *checker) referOf(section string, e entry) Refer {
 	r := Refer{
 		Entry:         c.entryOf(section, e),
 		HAStrategy:    c.oneOf(e, path, "haStrategy", "haStrategy", c.known.HAStrategies),
-		LoadBalance:   c.oneOf(e, path, "loadbalance", "loadbalance", c.known.LoadBalances),
+		LoadBalance:   c.loadBalance(e, path),
 		MixGroups:     v.list("mixGroups"),
 		WeightRefresh: v.duration("weightRefreshPeriodSecond"),
 		SlowStart:     v.duration("slowStart"),
+		Panic:         v.int("panicThreshold"),
+		Locality:      v.list("locality"),
+		LocalitySpill: v.int("locality.spill"),
+		LocalityFull:  v.int("locality.full"),
+		Subset:        c.pairs(v, path, "subset"),
+		SubsetStrict:  v.text("subset.fallback") == "none",
+		SubsetSize:    v.int("subsetSize"),
 		Backup:        whole.Backup,
 		Idempotent:    whole.Idempotent,
 		RetryBudget:   v.int("retryBudget"),
@@ -83,6 +97,32 @@ func (c *checker) referOf(section string, e entry) Refer {
 		c.f.warnf(v.set["group"].at, path+".group", "%s: the group has ${idc}, but no -idc is given", e.owner)
 	}
 	return r
+}
+
+// loadBalance is that of the refer, else that of the agent.
+func (c *checker) loadBalance(e entry, path string) string {
+	if own := c.oneOf(e, path, "loadbalance", "loadbalance", c.known.LoadBalances); e.values.has("loadbalance") || c.cfg.Agent.LoadBalance == "" {
+		return own
+	}
+	return c.cfg.Agent.LoadBalance
+}
+
+// pairs reads name=value, name=value; nil for none.
+func (c *checker) pairs(v values, path, key string) map[string]string {
+	var out map[string]string
+	for _, item := range v.list(key) {
+		name, value, ok := strings.Cut(item, "=")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		if !ok || name == "" || value == "" {
+			c.f.errorf(v.set[key].at, path+"."+key, "%s must be name=value, with commas between several, such as rack=a12,room=north; got %s", key, quote(item))
+			continue
+		}
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[name] = value
+	}
+	return out
 }
 
 // suffixedRefers adds, for MESH_MULTI_SUB_GROUP_SUFFIX, each refer once more with its group and the suffix.

@@ -293,3 +293,24 @@ func TestKnownNamesOfTheProgram(t *testing.T) {
 		t.Errorf("got %v:\n%s", cfg, lines(found))
 	}
 }
+
+// Where this host is, and which endpoints its refers prefer.
+func TestPlacement(t *testing.T) {
+	cfg := load(t, `
+motan-agent: {labels: "rack=a12, room = north", loadbalance: p2c}
+motan-refer:
+  a: {path: p, locality: "host, rack", locality.full: 7, subset: "color=blue,v=2", subset.fallback: none, subsetSize: 20, panicThreshold: 30}
+  b: {path: q, loadbalance: random}
+motan-service:
+  s: {path: p, proxy: 8100}
+`, conf.Options{IDC: "bj"})
+	a, b := cfg.Refers[0], cfg.Refers[1]
+	labels := map[string]string{"rack": "a12", "room": "north", "idc": "bj"}
+	check(t, "labels", cfg.Agent.Labels, labels)
+	check(t, "parameters of a node", cfg.Services[0].Meta, labels)
+	check(t, "loadbalance", []string{a.LoadBalance, b.LoadBalance}, []string{"p2c", "random"})
+	check(t, "locality", a.Locality, []string{"host", "rack"})
+	check(t, "numbers", []int{a.LocalitySpill, a.LocalityFull, a.SubsetSize, a.Panic, b.Panic}, []int{140, 7, 20, 30, 50})
+	check(t, "subset", a.Subset, map[string]string{"color": "blue", "v": "2"})
+	check(t, "strict", []bool{a.SubsetStrict, b.SubsetStrict}, []bool{true, false})
+}

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"cmp"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -18,7 +19,7 @@ type Service struct {
 	ProxyHost string       // proxy.host: a host, or unix:///path; default 127.0.0.1
 	HTTP      HTTP
 	CGI       CGI
-	Meta      map[string]string // of the environment, where registerMeta is true: parameters of the node
+	Meta      map[string]string // parameters of the node: the agent's labels and, where registerMeta is true, what the environment says
 	Auto      bool              // available: auto: in use without /200
 	Health    HealthCheck
 }
@@ -106,8 +107,12 @@ func (c *checker) serviceOf(e entry) Service {
 	}
 	s.Provider = cmp.Or(c.oneOf(e, path, "provider", "provider", c.known.Providers), s.Proxy.Protocol)
 	s.Auto = v.text("available") == "auto"
-	if s.RegisterMeta {
-		s.Meta = c.cfg.Meta
+	s.Meta = maps.Clone(c.cfg.Agent.Labels)
+	if s.RegisterMeta && len(c.cfg.Meta) > 0 {
+		if s.Meta == nil {
+			s.Meta = map[string]string{}
+		}
+		maps.Copy(s.Meta, c.cfg.Meta)
 	}
 	s.Health = c.healthOf(&s, e)
 	return s

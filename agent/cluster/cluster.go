@@ -39,6 +39,8 @@ type Settings struct {
 	Balance  Balance // nil means Random; not shared with another cluster
 	Health   Health
 	Weights  Weights
+	// Placement says which nodes are used, and which first; nil is all alike.
+	Placement *Placement
 	// SlowStart is how long a node that comes, or comes back after it was left out, gets fewer calls than the others: their
 	// number grows from a tenth. 0 is not.
 	SlowStart time.Duration
@@ -101,7 +103,7 @@ func New(s Settings) *Cluster {
 	if s.Balance == nil {
 		s.Balance = Random{}
 	}
-	k := &Cluster{settings: s, measured: measured(s.Balance)}
+	k := &Cluster{settings: s, measured: measured(s.Balance) || s.Placement != nil && s.Placement.Full > 0}
 	again := k.whole().repeats()
 	for _, m := range s.Methods {
 		again = again || m.repeats()
@@ -291,6 +293,7 @@ func passOn(c *motan.Call) {
 // down: the call tells why it is.
 func (k *Cluster) choose(p *picker, c *motan.Call, n int) *Endpoint {
 	all, now := p.endpoints, c.AttemptStart
+	panics := k.ward.panics.Load()
 	if len(all) == 1 {
 		return &all[0]
 	}
@@ -305,7 +308,7 @@ func (k *Cluster) choose(p *picker, c *motan.Call, n int) *Endpoint {
 		for try := range picks {
 			from = p.choice.Pick(c, try)
 			e := &all[from]
-			if e.Addr() != c.Endpoint && (k.settings.SlowStart == 0 || try == picks-1 || k.warm(e, now)) && e.admit(now) {
+			if e.Addr() != c.Endpoint && (k.settings.SlowStart == 0 || try == picks-1 || k.warm(e, now)) && e.admit(now, panics) {
 				return e
 			}
 		}
@@ -314,7 +317,7 @@ func (k *Cluster) choose(p *picker, c *motan.Call, n int) *Endpoint {
 		}
 	}
 	for i := range all {
-		if e := &all[(from+i)%len(all)]; e.admit(now) {
+		if e := &all[(from+i)%len(all)]; e.admit(now, panics) {
 			return e
 		}
 	}

@@ -16,6 +16,9 @@ type Health struct {
 	// Pause is for how long it is left out the first time; each further time takes as much longer, up to maxPause. Then one
 	// call decides whether it is back.
 	Pause time.Duration
+	// Panic is the share of endpoints, in percent, below which being left out does not count any more: when fewer can be used
+	// than that, calls to the others alone would be too many for these. 0 is never.
+	Panic int
 }
 
 // The rules beside what is configured.
@@ -39,10 +42,12 @@ type ward struct {
 	surveyAt atomic.Int64 // when the next survey is due
 	out      atomic.Int32 // endpoints that are left out
 	ousted   atomic.Int64 // how often one was
+	panics   atomic.Bool  // too few endpoints can be used: those that are left out get calls, too
 }
 
 // admit tells whether e may get a call at now. Where it returns true for one that is left out, that call decides.
-func (e *Endpoint) admit(now int64) bool {
+// While the cluster panics, those that are left out get calls, too.
+func (e *Endpoint) admit(now int64, panics bool) bool {
 	if !e.client.Usable() {
 		return false
 	}
@@ -54,7 +59,7 @@ func (e *Endpoint) admit(now int64) bool {
 	if until == 0 {
 		return true
 	}
-	return now >= until && v.trial.CompareAndSwap(0, now)
+	return now >= until && v.trial.CompareAndSwap(0, now) || panics
 }
 
 // sign is what the end of an attempt says of the endpoint.
@@ -222,6 +227,13 @@ func (k *Cluster) survey(now int64) {
 			k.oust(r.v, now)
 		}
 	}
+	usable := 0
+	for i := range endpoints {
+		if endpoints[i].able() {
+			usable++
+		}
+	}
+	k.ward.panics.Store(usable*100 < k.settings.Health.Panic*len(endpoints))
 	if bad == 0 && out == 0 {
 		k.ward.troubled.Store(false)
 	}

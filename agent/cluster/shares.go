@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -25,7 +24,10 @@ func (k *Cluster) Share(shares map[string]int) {
 	for i := range indexes {
 		indexes[i] = i
 	}
-	slices.SortStableFunc(indexes, func(a, b int) int { return cmp.Compare(old[a].Node().Group, old[b].Node().Group) })
+	slices.SortStableFunc(indexes, func(a, b int) int {
+		one, other := &old[a], &old[b]
+		return k.compare(one.Node().Group, k.distance(one), other.Node().Group, k.distance(other))
+	})
 	next := make([]Endpoint, len(old))
 	for i, from := range indexes {
 		e := &next[i]
@@ -35,17 +37,50 @@ func (k *Cluster) Share(shares map[string]int) {
 	k.install(next)
 }
 
-// order puts nodes in the order in which endpoints are kept: by group where groups have shares. Caller holds mu.
+// order puts nodes in the order in which endpoints are kept: by group where groups have shares, then by how far they are.
+// Caller holds mu.
 func (k *Cluster) order(nodes []registry.Node) {
-	if k.shares != nil {
-		slices.SortStableFunc(nodes, func(a, b registry.Node) int { return strings.Compare(a.Group, b.Group) })
+	p := k.settings.Placement
+	if k.shares == nil && (p == nil || len(p.Near) == 0) {
+		return
 	}
+	level := func(n *registry.Node) int {
+		if p == nil {
+			return 0
+		}
+		return p.level(n.Host, n.Params)
+	}
+	slices.SortStableFunc(nodes, func(a, b registry.Node) int { return k.compare(a.Group, level(&a), b.Group, level(&b)) })
+}
+
+// compare orders by group, where that matters, then by level. Caller holds mu.
+func (k *Cluster) compare(group string, level int, otherGroup string, otherLevel int) int {
+	if k.shares != nil && group != otherGroup {
+		return strings.Compare(group, otherGroup)
+	}
+	return level - otherLevel
+}
+
+// distance is the level of e, 0 where none is nearer than another.
+func (k *Cluster) distance(e *Endpoint) int {
+	if k.settings.Placement == nil {
+		return 0
+	}
+	return k.levelOf(e)
+}
+
+// over returns the choice among endpoints of which no group has a share, in order.
+func (k *Cluster) over(endpoints []Endpoint) Choice {
+	if p := k.settings.Placement; p != nil && len(p.Near) > 0 {
+		return k.nearest(endpoints)
+	}
+	return k.settings.Balance.Over(endpoints)
 }
 
 // choiceOver returns the choice among endpoints, of which there are some, in order. Caller holds mu.
 func (k *Cluster) choiceOver(endpoints []Endpoint) Choice {
 	if k.shares == nil {
-		return k.settings.Balance.Over(endpoints)
+		return k.over(endpoints)
 	}
 	var s sharing
 	var weights []int
@@ -56,7 +91,7 @@ func (k *Cluster) choiceOver(endpoints []Endpoint) Choice {
 		}
 		if w := k.shares[group]; w > 0 {
 			weights = append(weights, w)
-			s.groups = append(s.groups, span{from, k.settings.Balance.Over(endpoints[from:to:to])})
+			s.groups = append(s.groups, span{from, k.over(endpoints[from:to:to])})
 		}
 		from = to
 	}

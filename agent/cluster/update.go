@@ -21,6 +21,9 @@ func (k *Cluster) Update(nodes []registry.Node) {
 func (k *Cluster) update(nodes []registry.Node) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.settings.Placement != nil {
+		nodes = k.settings.Placement.choose(nodes)
+	}
 	k.order(nodes)
 	if k.gone || k.picker.Load().is(nodes) {
 		return false
