@@ -134,6 +134,7 @@ func TestFaultSync(t *testing.T) {
 	since(t, "until callers of both sides stop picking a provider that stops", from)
 	s.clean(t, "a provider was stopped")
 	for i := range s.loads {
+		s.loads[i].answers(10)
 		s.loads[i].finish().clean(t, "all of it")
 	}
 	s.end(t, border)

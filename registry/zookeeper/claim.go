@@ -96,7 +96,7 @@ func (m *claim) finish(now time.Time, generation int, session int64, every time.
 		}
 		return false
 	}
-	repaired = changed && m.done == generation && m.session == session && !m.withdrawn
+	repaired = changed && m.done == generation && m.session == session && !m.withdrawn && !m.want.yield // whose turn comes so
 	m.pace.reset()
 	m.problem = ""
 	m.repaired(repaired, every, log)
@@ -117,7 +117,7 @@ func (m *claim) repaired(again bool, every time.Duration, log *slog.Logger) {
 	if m.repairs > 1 {
 		m.repairPause = min(max(2*m.repairPause, every), maxRepairPause)
 	}
-	m.problem = fmt.Sprintf("somebody else deleted or changed the node; it was made again, for time %d in a row; is the address announced twice?", m.repairs)
+	m.problem = fmt.Sprintf("somebody else deleted or changed the node; it was made again (%d in a row); is the address announced twice?", m.repairs)
 	log.Warn("registry/zookeeper: announce", "service", m.place.path, "group", m.place.group, "address", m.want.addr,
 		"problem", m.problem, "next_check", every+m.repairPause)
 }

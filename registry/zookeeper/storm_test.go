@@ -256,7 +256,7 @@ func TestRepairPace(t *testing.T) {
 		if pause > most || pause < most*9/10 {
 			t.Errorf("repair %d: next check in %v, want about %v", i, pause, most)
 		}
-		if !strings.Contains(m.problem, fmt.Sprintf("for time %d in a row", i+1)) {
+		if !strings.Contains(m.problem, fmt.Sprintf("(%d in a row)", i+1)) {
 			t.Errorf("repair %d: problem %q", i, m.problem)
 		}
 	}
@@ -269,6 +269,11 @@ func TestRepairPace(t *testing.T) {
 	m.withdraw()
 	if m.finish(now, m.generation, 2, time.Minute, true, nil, silence) {
 		t.Error("withdrawn: told as a repair")
+	}
+	m.change(wish{path: "/a", addr: "10.0.0.1:1", yield: true})
+	m.finish(now, m.generation, 2, time.Minute, false, nil, silence)
+	if m.finish(now, m.generation, 2, time.Minute, true, nil, silence) || m.problem != "" {
+		t.Errorf("after somebody else's node that went: told as a repair, problem %q", m.problem)
 	}
 }
 
