@@ -136,7 +136,9 @@ func httpSettings(s *conf.Service, e ProviderEnv) httpbridge.ProviderSettings {
 		}
 		settings.Methods = make(map[string]httpbridge.MethodSettings, len(x.Methods))
 		for _, m := range x.Methods {
-			settings.Methods[m.Name] = httpbridge.MethodSettings{URLFormat: m.URLFormat, HTTPRequestMethod: m.RequestMethod}
+			settings.Methods[m.Name] = httpbridge.MethodSettings{
+				URLFormat: m.URLFormat, HTTPRequestMethod: m.RequestMethod, Path: m.Path, Arguments: m.Arguments, Result: m.Result,
+			}
 		}
 	}
 	return settings

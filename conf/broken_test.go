@@ -156,6 +156,9 @@ func TestBrokenServices(t *testing.T) {
 		{"twice", "motan-service:\n  s: {path: p, proxy: 1}\n  t: {path: p, proxy: 2}\n", "3:3", `of service "s" at x.yaml:2:3`},
 		{"basicService", "motan-service:\n  s: {path: p, proxy: 1, basicService: b}\n", "2:40", `basicService "b" is not defined`},
 		{"http-service key", "motan-service:\n  s: {path: p, provider: http}\nhttp-service:\n  s:\n    m: {URL_FORMT: x}\n", "5:9", `did you mean "URL_FORMAT"?`},
+		{"path of a method", "motan-service:\n  s: {path: p, provider: http, proxyAddress: 'h:1', enableRewrite: false}\nhttp-service:\n  s:\n    m: {path: users}\n", "5:15", "path must begin with /"},
+		{"path and URL", "motan-service:\n  s: {path: p, provider: http, proxyAddress: 'h:1', enableRewrite: false}\nhttp-service:\n  s:\n    m: {path: /u, URL_FORMAT: 'http://h/'}\n", "5:15", "cannot both say"},
+		{"arguments without a path", "motan-service:\n  s: {path: p, provider: http, proxyAddress: 'h:1', enableRewrite: false}\nhttp-service:\n  s:\n    m: {arguments: a}\n", "5:5", "only with path"},
 		{"http-service", "http-service:\n  s: x\n", "2:6", "must be a mapping of methods"},
 	})
 }

@@ -17,6 +17,10 @@ type HTTPMethod struct {
 	Name          string // "" for all others
 	URLFormat     string // with at most one %s for the method's name
 	RequestMethod string // GET where not written
+	// Of an HTTP/JSON service: the path of the method, where its arguments go, the type of its value. Path is "" otherwise.
+	Path      string
+	Arguments []string
+	Result    string
 }
 
 // defaultMethod is the name under which http-service has what is used for all other methods.
@@ -55,12 +59,23 @@ func (c *checker) readHTTPServices() {
 func (c *checker) httpMethods(m pair, path string) []HTTPMethod {
 	v := c.read(source{section: sectionHTTPService, path: path + "." + m.key, owner: "method " + quote(m.key), strict: true}, m.value)
 	c.urlFormat(v, path+"."+m.key)
+	switch at := v.set["path"].at; {
+	case v.has("path") && (!strings.HasPrefix(v.text("path"), "/") || strings.ContainsAny(v.text("path"), "?# \t")):
+		c.f.errorf(at, path+"."+m.key+".path", "path must begin with / and have neither a query nor blanks, such as /users/{0}; got %s", quote(v.text("path")))
+	case v.has("path") && v.has("URL_FORMAT"):
+		c.f.errorf(at, path+"."+m.key+".path", "path and URL_FORMAT cannot both say where a method is; take one out")
+	case !v.has("path") && (v.has("arguments") || v.has("result")):
+		c.f.errorf(m.at, path+"."+m.key, "arguments and result have a meaning only with path; add path: /users/{0}")
+	}
 	var out []HTTPMethod
 	for _, name := range splitList(m.key) {
 		if name == defaultMethod {
 			name = ""
 		}
-		out = append(out, HTTPMethod{Position: m.at, Name: name, URLFormat: v.text("URL_FORMAT"), RequestMethod: v.text("HTTP_REQUEST_METHOD")})
+		out = append(out, HTTPMethod{
+			Position: m.at, Name: name, URLFormat: v.text("URL_FORMAT"), RequestMethod: v.text("HTTP_REQUEST_METHOD"),
+			Path: v.text("path"), Arguments: v.list("arguments"), Result: v.text("result"),
+		})
 	}
 	return out
 }

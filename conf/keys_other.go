@@ -35,6 +35,9 @@ func otherKeys() []Key {
 	keys = append(keys, inSections([]Key{
 		{Name: "URL_FORMAT", Type: String, Description: "URL with at most one %s for the method"},
 		{Name: "HTTP_REQUEST_METHOD", Type: String, Default: "GET", Values: []string{"GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"}, Description: "verb"},
+		{Name: "path", Type: String, Since: motand, Description: "path of an HTTP/JSON service behind proxyAddress, with {0} or {name} for an argument and {method} for the method: arguments and answers are converted"},
+		{Name: "arguments", Type: List, Max: 64, Since: motand, Description: "with path, where each argument goes: name (the path, else the query of a GET, else a member of the body), query:name, header:Name, body, body:name"},
+		{Name: "result", Type: String, Since: motand, Description: "with path, type of the answer's value, such as int, long, java.lang.String or java.util.Map; default as the JSON has it"},
 	}, sectionHTTPService)...)
 	keys = append(keys, inSections([]Key{
 		{Name: "period", Type: Int, Unit: "s", Default: "5", Min: 1, Max: 3600, Description: "how often metrics are sent"},

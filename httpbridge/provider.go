@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,8 +36,11 @@ type ProviderSettings struct {
 
 // MethodSettings are the keys of http-service for one method.
 type MethodSettings struct {
-	URLFormat         string // empty means that of the service
-	HTTPRequestMethod string // empty means that of the service
+	URLFormat         string   // empty means that of the service
+	HTTPRequestMethod string   // empty means that of the service
+	Path              string   // of an HTTP/JSON service behind ProxyAddress, see newTypedMethod; empty is none
+	Arguments         []string // where each argument goes, with Path; none leaves it to the path and the verb
+	Result            string   // the type that the answer's value has, with Path; empty is as the JSON has it
 }
 
 // What the settings mean where they are 0, from the motan-go agent.
@@ -59,9 +63,10 @@ const idleWorkers = 64
 type Provider struct {
 	settings  ProviderSettings
 	locations *Locations
-	proxy     backend               // nil without ProxyAddress and CGI
-	formats   map[string]*urlFormat // by method, "" for all others; nil with proxy
-	hosts     map[string]*upstream  // of formats, by scheme and host
+	proxy     backend                 // nil without ProxyAddress and CGI
+	formats   map[string]*urlFormat   // by method, "" for all others; nil with proxy
+	hosts     map[string]*upstream    // of formats, by scheme and host
+	typed     map[string]*typedMethod // by method, "" for all others; nil for none
 
 	work    chan *motan.Call // to workers that have no call; closed by Close
 	running sync.WaitGroup   // the workers
@@ -106,10 +111,25 @@ func NewProvider(s ProviderSettings) (*Provider, error) {
 	default:
 		p.proxy, err = newProxy(s)
 	}
+	if err == nil {
+		err = p.addTyped()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("http provider: %w", err)
 	}
 	return p, nil
+}
+
+// host is what a web service is called where a call and the configuration do not say: the address.
+func (p *Provider) host() string {
+	if p.settings.Domain != "" {
+		return p.settings.Domain
+	}
+	first, _, _ := strings.Cut(p.settings.ProxyAddress, ",")
+	if strings.HasPrefix(first, unixPrefix) {
+		return "localhost"
+	}
+	return first
 }
 
 // Handle answers c later, from a worker: at the latest after RequestTimeout or at the call's Deadline.
@@ -183,18 +203,20 @@ func (p *Provider) call(c *motan.Call) *motan.Error {
 	if err := checkMetadata(&c.Request); err != nil {
 		return err
 	}
-	args, err := readArguments(&c.Request, p.settings.MaxContentLength)
-	if err != nil {
-		return err
-	}
 	x := &webExchange{provider: p, call: c, req: fasthttp.AcquireRequest(), resp: fasthttp.AcquireResponse()}
 	defer x.release()
 	x.req.Header.SetNoDefaultContentType(true)
 	x.resp.Header.SetNoDefaultContentType(true)
-	if transparent, err := strconv.ParseBool(string(c.Request.Get("HTTP_PROXY"))); err == nil && transparent {
-		return x.transparent(args)
+	transparent, _ := strconv.ParseBool(string(c.Request.Get("HTTP_PROXY"))) // what is no bool is not true
+	if m := p.typedFor(c.Request.Method()); m != nil && !transparent {
+		return x.callTyped(m)
 	}
+	args, err := readArguments(&c.Request, p.settings.MaxContentLength)
 	switch {
+	case err != nil:
+		return err
+	case transparent:
+		return x.transparent(args)
 	case p.settings.CGI != nil:
 		return x.callScript(args)
 	case p.proxy != nil:

@@ -1,6 +1,7 @@
 package httpbridge
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -83,6 +84,7 @@ func newUpstream(s ProviderSettings, network, address string, secure bool, name 
 	}
 	c.IsTLS = secure
 	c.DialTimeout = func(_ string, timeout time.Duration) (net.Conn, error) { return u.dial(timeout) }
+	c.DisablePathNormalizing = true // ask does it
 	c.MaxConns = s.MaxConnections
 	c.MaxConnDuration = s.KeepaliveTimeout
 	c.MaxIdleConnDuration = s.IdleConnectionTimeout
@@ -118,6 +120,11 @@ func (u *upstream) dial(timeout time.Duration) (net.Conn, error) {
 // ask makes one exchange within the time given. A request is sent again only if its connection turned out to be
 // closed before the first byte was written; each such connection is gone then, so that ends.
 func (u *upstream) ask(x *webExchange, left time.Duration) *motan.Error {
+	if uri := x.req.URI(); !x.exact {
+		uri.DisablePathNormalizing = false
+		path, _, _ := bytes.Cut(uri.RequestURI(), []byte("?"))
+		uri.SetPathBytes(path)
+	}
 	deadline := time.Now().Add(left)
 	err := u.client.DoTimeout(x.req, x.resp, left)
 	for errors.Is(err, errStale) {

@@ -103,7 +103,6 @@ func (p *Provider) hostUpstream(u *url.URL) (*upstream, error) {
 	if p.settings.HTTPX {
 		made.client.Name = "weibo-mesh-http"
 	}
-	made.client.DisablePathNormalizing = true
 	p.hosts[key] = made
 	return made, nil
 }
@@ -148,6 +147,7 @@ func (x *webExchange) fillFormat(args []argument) *motan.Error {
 		form, _ := url.ParseQuery(values) // was escaped right above
 		x.req.SetBodyString(form.Encode())
 	}
+	x.exact = true
 	x.req.SetRequestURI(target)
 	x.req.Header.SetHost(format.host)
 	x.req.UseHostHeader = true

@@ -26,6 +26,7 @@ type webExchange struct {
 	call     *motan.Call
 	req      *fasthttp.Request
 	resp     *fasthttp.Response
+	exact    bool // the path of req goes out as it was set, and is not normalised
 	scratch  []byte
 }
 

@@ -16,6 +16,10 @@ php-cli|command -v php|a PHP client
 php-curl|php -m | grep -qix curl|a PHP client over HTTP
 php-fpm|ls /usr/sbin/php-fpm*|a FastCGI provider
 python3|command -v python3|a Python client and HTTP provider
+python3-flask|python3 -c 'import flask'|an HTTP/JSON provider in Python
+python3-requests|python3 -c 'import requests'|a Python client over HTTP
+nodejs|command -v node|a client and an HTTP provider in JavaScript
+wrk|command -v wrk|a client that keeps many connections busy
 haproxy|command -v haproxy || test -x /usr/sbin/haproxy|a load balancer before and behind motand, the bench
 nginx|command -v nginx || test -x /usr/sbin/nginx|an HTTP provider, the bench
 prometheus|command -v prometheus|metrics scraped by a real Prometheus
