@@ -67,6 +67,13 @@ func newReader(t *testing.T) *reader {
 	if err := os.Symlink(exe, filepath.Join(r.dir, "bin", "motand")); err != nil {
 		t.Fatal(err)
 	}
+	scripts, err := filepath.Abs(filepath.Join("..", "scripts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(scripts, filepath.Join(r.dir, "scripts")); err != nil {
+		t.Fatal(err)
+	}
 	r.setup = &setup{t, r.dir, map[string]int{}}
 	return r
 }
@@ -198,6 +205,39 @@ func (r *reader) snippet(t *testing.T, b block, program, name, want string) {
 	r.write(t, name, b.text)
 	if got := run(t, 0, r.dir, program, name); got != want {
 		t.Errorf("the snippet of line %d printed %q, want %q", b.line, got, want)
+	}
+}
+
+var wantedStatus = regexp.MustCompile(`# (\d{3}):`)
+
+// TestHTTPReadme runs the commands of httpbridge/README.md that call the demo. A comment may name the status that is not 200.
+func TestHTTPReadme(t *testing.T) {
+	need(t, "curl")
+	r := newReader(t)
+	demo, err := os.ReadFile(filepath.Join("..", "conf", "examples", "demo.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.write(t, "conf/examples/demo.yaml", string(demo))
+	r.start("bin/motand run -c conf/examples/demo.yaml")
+	n := 0
+	for _, b := range blocks(t, "httpbridge/README.md") {
+		if b.language != "sh" || !strings.Contains(b.text, "127.0.0.1:9983/rpc") {
+			continue
+		}
+		for _, command := range strings.Split("\n"+b.text, "\ncurl ")[1:] { // some take more than one line
+			n++
+			status := "200"
+			if found := wantedStatus.FindStringSubmatch(command); found != nil {
+				status, command = found[1], command[:strings.Index(command, "#")]
+			}
+			if body := r.curl(t, "curl "+command, status); body == "" || status == "200" && strings.Contains(body, "errcode") {
+				t.Errorf("line %d: curl %s: got %q", b.line, command, body)
+			}
+		}
+	}
+	if n < 6 {
+		t.Errorf("ran %d commands, want those of each way to call", n)
 	}
 }
 
