@@ -139,6 +139,43 @@ func TestJavaServerIsFound(t *testing.T) {
 	await(t, "Java's node to be gone", func() bool { return len(z.children("/motan/java/"+javaService+"/server")) == 0 })
 }
 
+// TestJavaTakesTypes calls a Java method whose parameters are of types that JSON has not. Java refuses the long that JSON's
+// integers are; with the types named, by each of the ways there are, PHP's and Python's integers reach its int.
+func TestJavaTakesTypes(t *testing.T) {
+	server := zktest.Start(t)
+	startJava(t, "server", server.Addr, loopbackName(t), strconv.Itoa(freePort(t)), "java", "simple")
+	const types = "int,java.lang.Integer,long,double,boolean,byte[],java.util.List,java.util.Map"
+	refer := javaRefer(zkSettings(server.Addr), "java", "simple")
+	plain := startMotand(t, refer, "-localIP", "127.0.0.1")
+	described := startMotand(t, strings.Replace(refer, "serialization: simple}", `serialization: simple, "typed(`+types+`).description": "of several types"}`, 1), "-localIP", "127.0.0.1")
+	const args = `[1,2,3,4,true,"AQI=",["x",{"$type":"int32","value":5}],{"k":"v"}]`
+	const want = `"1 2 3 4.0 true [1, 2] [x, 5] {k=v}"`
+	for _, d := range []*daemon{plain, described} {
+		await(t, "Java's service to be called", func() bool { return d.rpc(javaService, "hello", `["x"]`).status == http.StatusOK })
+	}
+	plain.rpc(javaService, "typed", args, "MOTAN-md", types).want(http.StatusOK, want)
+	described.rpc(javaService, "typed", args).want(http.StatusOK, want)
+	plain.rpc(javaService, "typed", strings.Replace(args, "[1,2", `[{"$type":"int32","value":1},null`, 1), "MOTAN-md", types).
+		want(http.StatusOK, strings.Replace(want, "1 2 ", "1 null ", 1))
+	plain.rpc(javaService, "typed", strings.Replace(args, "[1,", "[2147483648,", 1), "MOTAN-md", types).problem(http.StatusBadRequest)
+	if answer := plain.rpc(javaService, "typed", args); answer.status == http.StatusOK {
+		t.Errorf("Java takes a long for an int now: got %s without the types", answer.body)
+	}
+	for program, client := range map[string]string{"php": "motand.php", "python3": "motand.py"} {
+		t.Run(program, func(t *testing.T) {
+			needClient(t, program, "curl.php")
+			path, err := filepath.Abs(filepath.Join("..", "scripts", "clients", client))
+			if err != nil {
+				t.Fatal(err)
+			}
+			script := testdata(t, "clients", map[string]string{"php": "typed.php", "python3": "typed.py"}[program])
+			if got := strings.TrimSpace(run(t, 0, t.TempDir(), program, script, path, described.url("http", ""), types)); got != strings.Trim(want, `"`) {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
+	}
+}
+
 // TestJavaFindsMotand has Motan Java subscribe to what motand announces, in each serialization that both know: its call goes
 // through motand to a provider. Then a second provider comes and the first goes.
 func TestJavaFindsMotand(t *testing.T) {

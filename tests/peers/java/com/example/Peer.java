@@ -7,6 +7,9 @@ import com.weibo.api.motan.config.RegistryConfig;
 import com.weibo.api.motan.config.ServiceConfig;
 import com.weibo.api.motan.util.MotanSwitcherUtil;
 
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
 import java.util.Scanner;
 
 /**
@@ -41,7 +44,7 @@ public final class Peer {
     private static void serve(String address, String host, int port, String group, String serialization) {
         ServiceConfig<JavaEcho> service = new ServiceConfig<>();
         service.setInterface(JavaEcho.class);
-        service.setRef(name -> "hello " + name + " from java");
+        service.setRef(new Echo());
         service.setApplication("java-peer");
         service.setModule("java-peer");
         service.setHost(host);
@@ -60,6 +63,18 @@ public final class Peer {
         MotanSwitcherUtil.setSwitcherValue(MotanConstants.REGISTRY_HEARTBEAT_SWITCHER, false);
         service.unexport();
         System.exit(0);
+    }
+
+    private static final class Echo implements JavaEcho {
+        @Override
+        public String hello(String name) {
+            return "hello " + name + " from java";
+        }
+
+        @Override
+        public String typed(int a, Integer b, long c, double d, boolean e, byte[] f, List<Object> g, Map<String, String> h) {
+            return a + " " + b + " " + c + " " + d + " " + e + " " + Arrays.toString(f) + " " + g + " " + h;
+        }
     }
 
     private static void call(String address, String group, String serialization) {
