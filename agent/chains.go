@@ -58,11 +58,18 @@ func (k *compiler) chains(e *conf.Entry, role string, branch func(group string) 
 			errs = append(errs, misplaced(e, p.name, err))
 			continue
 		}
+		var attempts motan.Filter
 		if x, ok := f.(filters.Attempter); ok && role == filters.ClientAgent {
-			inner = append(inner, x.Attempts())
+			attempts = x.Attempts()
 		}
-		if !p.always { // those are ours and known not to panic
-			f = filters.NewGuard(p.name, f, settings, k.log)
+		if !p.always { // those are ours, known not to panic, and of all calls
+			if f, attempts, err = k.guarded(p.name, f, attempts, settings); err != nil {
+				errs = append(errs, misplaced(e, p.name, err))
+				continue
+			}
+		}
+		if attempts != nil {
+			inner = append(inner, attempts)
 		}
 		if p.always || entry.Position != filters.Endpoint {
 			outer = append(outer, f)
@@ -71,6 +78,21 @@ func (k *compiler) chains(e *conf.Entry, role string, branch func(group string) 
 		}
 	}
 	return outer, inner, errors.Join(errs...)
+}
+
+// guarded puts what every filter has around one that the configuration names, and around its part around the attempts,
+// where it has one: for which calls it is, and what is done when it panics.
+func (k *compiler) guarded(name string, f, attempts motan.Filter, s filters.Settings) (guarded, part motan.Filter, err error) {
+	when, err := filters.NewWhen(name, f, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	if attempts != nil {
+		if part, err = filters.NewWhen(name, attempts, s); err != nil {
+			return nil, nil, err
+		}
+	}
+	return filters.NewGuard(name, when, s, k.log), part, nil
 }
 
 // misplaced gives each setting that a filter cannot use its place.

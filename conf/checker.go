@@ -169,6 +169,12 @@ func hint[T any](f *findings, name string, known map[string]T) string {
 	return didYouMean(name, slices.Collect(maps.Keys(known)))
 }
 
+// builtInFilters are the filters of the program as it is.
+var builtInFilters = []string{
+	"accessLog", "metrics", "circuitBreaker", "failfast", "trace", "rateLimit", "clusterAccessLog", "clusterMetrics", "clusterCircuitBreaker",
+	"switcher", "acl", "loadShed", "timeout", "degrade", "concurrency", "header", "faultInjection", "mirror", "mock",
+}
+
 // withDefaults fills the lists that are nil.
 func (k Known) withDefaults() Known {
 	or := func(list []string, otherwise ...string) []string {
@@ -178,12 +184,11 @@ func (k Known) withDefaults() Known {
 		return otherwise
 	}
 	return Known{
-		Registries: or(k.Registries, "direct", "etcd", "file", "local", "zookeeper", "zk"),
-		Protocols:  or(k.Protocols, "motan2", "motan", "motanV1Compatible", "cedrus", "grpc", "local"),
-		Exports:    or(k.Exports, "motan2", "motan", "cgi"),
-		Providers:  or(k.Providers, "http", "httpx", "cgi", "motan2", "motan"),
-		Filters: or(k.Filters, "accessLog", "metrics", "circuitBreaker", "failfast", "trace", "rateLimit", "clusterAccessLog", "clusterMetrics", "clusterCircuitBreaker",
-			"switcher", "acl", "loadShed", "timeout", "degrade", "concurrency", "header", "faultInjection", "mirror", "mock"),
+		Registries:     or(k.Registries, "direct", "etcd", "file", "local", "zookeeper", "zk"),
+		Protocols:      or(k.Protocols, "motan2", "motan", "motanV1Compatible", "cedrus", "grpc", "local"),
+		Exports:        or(k.Exports, "motan2", "motan", "cgi"),
+		Providers:      or(k.Providers, "http", "httpx", "cgi", "motan2", "motan"),
+		Filters:        or(k.Filters, builtInFilters...),
 		HAStrategies:   or(k.HAStrategies, "failover", "backupRequest", "failfast"),
 		LoadBalances:   or(k.LoadBalances, "random", "roundrobin", "wrr", "consistentHashKey", "leastActive", "p2c"),
 		HealthChecks:   or(k.HealthChecks, "tcp", "http", "motan", "fastcgi"),

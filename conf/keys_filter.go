@@ -12,6 +12,9 @@ func filterKeys() []Key {
 		{Name: "circuitBreaker.bizException", Type: Bool, Default: "true", Description: "exceptions of the service count as failures"},
 	}
 	keys = append(keys, ourFilterKeys()...)
+	for _, name := range builtInFilters {
+		keys = append(keys, Key{Name: name + ".when", Type: List, Method: true, Since: motand, Description: "calls that the filter acts on, by their metadata, such as M_s=shop-*,region=eu|us,!canary; default all"})
+	}
 	return inSections(keys, entrySections...)
 }
 
@@ -49,6 +52,7 @@ func ourFilterKeys() []Key {
 		{Name: "degrade.requestThreshold", Type: Int, Default: "20", Min: 1, Since: motand, Description: "calls in 10 s below which shares say nothing"},
 		{Name: "degrade.p99", Type: Int, Unit: "ms", Default: "0", Max: 86_400_000, Since: motand, Description: "time that one call of a hundred may take; 0 is no condition"},
 		{Name: "degrade.inFlight", Type: Int, Default: "0", Since: motand, Description: "calls at once that degrade a service; 0 is no condition"},
+		{Name: "degrade.cpu", Type: Float, Unit: "%", Default: "0", Since: motand, Description: "busy processors of the host that degrade a service; 0 is no condition"},
 		{Name: "degrade.recover", Type: Int, Unit: "ms", Default: "5000", Max: 86_400_000, Since: motand, Description: "how long calls must fare well before fewer are degraded"},
 		{Name: "fault.until", Type: String, Method: true, Since: motand, Description: "faultInjection: when it ends, such as 2026-11-23T18:00:00Z; without it nothing is spoilt"},
 		{Name: "fault.callers", Type: List, Method: true, Since: motand, Description: "applications whose calls are spoilt; default all"},

@@ -16,6 +16,7 @@ type brownout struct {
 	failed   window
 	slow     window
 	next     atomic.Int64 // when to look again
+	cpu      cpuMeter
 
 	mu    sync.Mutex
 	since int64 // guarded by mu; when calls last fared badly
@@ -27,15 +28,20 @@ type brownoutRule struct {
 	requests     int // in ten seconds, below which percentages say nothing
 	p99          time.Duration
 	inFlight     int
+	cpu          float64 // percent of the host's processors that are busy
 	recover      time.Duration
 }
 
 const (
 	brownoutMost = 95 // percent: the rest shows how things are
 	brownoutStep = 10 // percent a second on the way back
+
+	brownoutCalm = 0.8 // share of the limit of busy processors below which a host is calm again
 )
 
-func (r *brownoutRule) never() bool { return r.errorPercent == 0 && r.p99 == 0 && r.inFlight == 0 }
+func (r *brownoutRule) never() bool {
+	return r.errorPercent == 0 && r.p99 == 0 && r.inFlight == 0 && r.cpu == 0
+}
 
 // degrades tells whether a call is among the share.
 func (b *brownout) degrades(now int64, r *brownoutRule) bool {
@@ -67,16 +73,21 @@ func (b *brownout) look(now int64, r *brownoutRule) {
 	share := b.share.Load()
 	calls, failures := b.failed.sum(now)
 	_, slow := b.slow.sum(now)
-	requests, errors, inFlight := r.requests, r.errorPercent, r.inFlight
+	requests, errors, inFlight, cpu := r.requests, r.errorPercent, r.inFlight, r.cpu
+	if cpu > 0 {
+		b.cpu.measure()
+	}
 	if share > 0 { // fewer calls are let through, those of a second count, and they must fare better than before
 		requests, errors, inFlight = max(1, requests*(100-int(share))/1000), (errors+1)/2, (inFlight+1)/2
+		cpu *= brownoutCalm
 		b.failed.reset()
 		b.slow.reset()
 	}
 	enough := calls >= requests
 	if r.errorPercent > 0 && enough && failures*100 >= calls*errors ||
 		r.p99 > 0 && enough && slow*100 > calls ||
-		r.inFlight > 0 && b.inFlight.Load() >= int64(inFlight) {
+		r.inFlight > 0 && b.inFlight.Load() >= int64(inFlight) ||
+		r.cpu > 0 && b.cpu.percent() >= cpu {
 		b.share.Store(brownoutMost)
 		b.since = now
 		b.failed.reset()

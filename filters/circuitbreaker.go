@@ -24,8 +24,8 @@ import (
 //   - circuitBreaker.bizException: exceptions that the implementation throws are failures; default true
 //   - circuitBreaker.probes: how many must end well; default 1 (motand's own)
 //
-// Metrics: motand_filter_calls_total with the results short_circuited, over_concurrency and
-// opened (which counts openings), motand_filter_state with open and half_open: how many nodes.
+// Metrics: motand_filter_calls_total with the results short_circuited, over_concurrency, opened
+// (which counts openings) and probed, motand_filter_state with open and half_open: how many nodes.
 //
 // Example:
 //
@@ -57,6 +57,7 @@ type breakerState struct {
 	short   atomic.Int64
 	over    atomic.Int64
 	opened  atomic.Int64
+	probed  atomic.Int64
 	unnamed circuit // of the whole service
 }
 
@@ -64,6 +65,7 @@ func (s *breakerState) report(count func(string, int64), state func(string, floa
 	count("short_circuited", s.short.Load())
 	count("over_concurrency", s.over.Load())
 	count("opened", s.opened.Load())
+	count("probed", s.probed.Load())
 	var n [halfOpen + 1]int
 	n[s.unnamed.state.Load()]++
 	s.nodes.each(func(_ string, k *circuit) { n[k.state.Load()]++ })
@@ -129,11 +131,15 @@ func (f *CircuitBreaker) Request(c *motan.Call) motan.Verdict {
 		c.Err = errConcurrency
 		return motan.Answered
 	}
+	probe := k.state.Load() != closed
 	if !k.admit(c.Now(), began, &x.circuitRule) {
 		k.inFlight.Add(-1)
 		f.state.short.Add(1)
 		c.Err = errCircuitOpen
 		return motan.Answered
+	}
+	if probe {
+		f.state.probed.Add(1)
 	}
 	return motan.Next
 }

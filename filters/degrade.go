@@ -30,6 +30,8 @@ import (
 //   - degrade.requestThreshold: calls in ten seconds below which shares say nothing; default 20
 //   - degrade.p99: ms that one call of a hundred may take; default 0, which is no condition
 //   - degrade.inFlight: calls at once; default 0, which is no condition
+//   - degrade.cpu: percent of the host's processors that are busy, four fifths of it until it
+//     ends; default 0, which is no condition
 //   - degrade.recover: ms until it begins to end; default 5000
 //
 // Metrics: motand_filter_calls_total with the results refused, value, cached and fallback;
@@ -114,6 +116,7 @@ func readDegrade(p *params) *degradeSettings {
 			requests:     p.int("degrade.requestThreshold", 20, 1, maxCapacity),
 			p99:          p.millis("degrade.p99", 0),
 			inFlight:     p.int("degrade.inFlight", 0, 0, maxCapacity),
+			cpu:          p.float("degrade.cpu", 0, 0, 100),
 			recover:      p.millis("degrade.recover", 5*time.Second),
 		},
 	}

@@ -3,6 +3,7 @@ package filters
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -323,4 +324,26 @@ func TestDegradeAtOnce(t *testing.T) {
 		t.Errorf("got %d calls in flight at the end, want 0", n)
 	}
 	passesFree(t, "degrade", textParams("degrade.errorPercent=50 degrade.p99=100"))
+}
+
+// A host whose processors are busy degrades, until they are clearly less so.
+func TestDegradeByBusyProcessors(t *testing.T) {
+	var b brownout
+	b.cpu.running.Store(true) // nobody measures
+	r := brownoutRule{cpu: 90, requests: 20, recover: time.Second}
+	now := int64(0)
+	look := func(busy float64) int32 {
+		now += int64(2 * time.Second)
+		b.cpu.now.Store(math.Float64bits(busy))
+		b.degrades(now, &r)
+		return b.share.Load()
+	}
+	for i, step := range []struct {
+		busy float64
+		want int32
+	}{{89, 0}, {90, brownoutMost}, {80, brownoutMost}, {71, brownoutMost - brownoutStep}, {71, brownoutMost - 2*brownoutStep}, {95, brownoutMost}} {
+		if got := look(step.busy); got != step.want {
+			t.Errorf("step %d, %v percent busy: got a share of %d, want %d", i, step.busy, got, step.want)
+		}
+	}
 }

@@ -32,6 +32,14 @@ type Guard struct {
 // Essential is a filter without which no call may pass: it guards something.
 type Essential interface{ Essential() }
 
+func isEssential(f motan.Filter) bool {
+	if w, ok := f.(*When); ok {
+		f = w.Unwrap()
+	}
+	_, is := f.(Essential)
+	return is
+}
+
 type guardState struct {
 	panics atomic.Int64
 	out    atomic.Bool
@@ -53,7 +61,7 @@ func NewGuard(name string, f motan.Filter, s Settings, log *slog.Logger) *Guard 
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	_, must := f.(Essential)
+	must := isEssential(f)
 	s.ID += "\x00guard" // a state beside the filter's own
 	return &Guard{
 		name: name, inner: f, state: shared[guardState](s, name), log: log, must: must,

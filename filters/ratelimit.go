@@ -156,7 +156,7 @@ func readLimits(p *params, prefix string, read func(name string, perSecond float
 	var all map[string]*limit
 	for key := range p.text {
 		name, ok := strings.CutPrefix(key, prefix)
-		if !ok || name == "" {
+		if !ok || name == "" || name == "when" { // which says for which calls, see When
 			continue
 		}
 		if n := p.float(key, 0, 0, maxRate); n > 0 {
