@@ -168,6 +168,7 @@ func configEnvironment(o *conf.Options) { o.Getenv, o.Environ = os.Getenv, os.En
 
 func runCommand(x Extensions) *cobra.Command {
 	var o conf.Options
+	var lastGood string
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the agent in the foreground",
@@ -182,7 +183,8 @@ configuration, 2 cannot listen, 3 internal.`,
 			if err != nil {
 				return err
 			}
-			c, err := load(o, cmd.ErrOrStderr())
+			src := &source{options: o, lastGood: lastGood, warnings: cmd.ErrOrStderr()}
+			c, unusable, err := src.first()
 			if err != nil {
 				given.refuse(err)
 				return err
@@ -195,11 +197,13 @@ configuration, 2 cannot listen, 3 internal.`,
 			if err := greet(cmd.OutOrStdout(), c, a); err != nil {
 				return err
 			}
-			a.load = func() (*conf.Config, error) { return load(o, cmd.ErrOrStderr()) }
+			a.load, a.source = src.load, src
+			src.began(a, c, unusable)
 			return runUntilSignal(a, o)
 		},
 	}
 	configFlags(cmd.Flags(), &o)
+	cmd.Flags().StringVar(&lastGood, "last-good", "", "file in which the configuration in use is kept, and which is used at a start where that of -c cannot be")
 	return cmd
 }
 

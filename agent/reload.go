@@ -95,6 +95,8 @@ func (a *Agent) Reload(c *conf.Config) error {
 		a.switchers.use(s)
 	}
 	a.show(s)
+	a.pushes.follow(s)
+	a.source.keep(next, a.log)
 	a.reporter.use(&next.Metrics)
 	a.log.Info("agent: configuration reloaded", "refers", len(s.all), "kept_refers", kept(s.all, old.all),
 		"services", len(s.exported), "kept_services", kept(s.exported, old.exported), "after", time.Since(began).Round(time.Millisecond))
@@ -128,7 +130,7 @@ func kept[T comparable](now, before []T) int {
 // reloadable are the fields of conf.Agent that a reload changes. The others are read once.
 var reloadable = []string{
 	"Position", "Params", "Application", "Group", "Path", "Registries", "DefaultFilters", "GlobalFilters",
-	"AsyncInit", "InitClusterTimeout", "GracePeriod", "PropagationDelay", "StrictGroup", "ExportPort",
+	"AsyncInit", "InitClusterTimeout", "ConfigRegistry", "GracePeriod", "PropagationDelay", "StrictGroup", "ExportPort",
 }
 
 // withFixed is c with the settings of old that stay until a restart, and the names of those

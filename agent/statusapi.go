@@ -37,6 +37,8 @@ type configView struct {
 	Refused   int64     `json:"refused"`
 	LastTaken time.Time `json:"lastTaken"`
 	LastError string    `json:"lastError,omitempty"` // of the last one that was refused, until one is taken
+
+	Pushed *pushedStatus `json:"pushed,omitempty"` // the part that stands in a registry
 }
 
 type listenerView struct {
@@ -88,6 +90,7 @@ func (a *Agent) overview() statusView {
 		Listeners:  a.listenerViews(),
 		Registries: []registryView{}, Refers: len(s.all), NoNodes: []string{}, Services: []serviceSummary{}, Load: []loadView{},
 	}
+	v.Config.Pushed = a.pushes.view(s)
 	samples := a.samples()
 	v.MemoryMB, v.CPUPercent = samples["memory"], samples["cpu"]
 	switch {

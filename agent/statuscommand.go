@@ -103,6 +103,13 @@ func (v *statusView) print(w *bytes.Buffer) {
 	fmt.Fprintf(w, "%d MB, %d %% of a CPU since the start, %d goroutines\n", v.MemoryMB, v.CPUPercent, v.Goroutines)
 	fmt.Fprintf(w, "configuration %s of %s, reloaded %d times, %d refused\n", shown(strings.Join(v.Config.Files, ", ")),
 		v.Config.LastTaken.Format(time.DateTime), v.Config.Reloads, v.Config.Refused)
+	if p := v.Config.Pushed; p != nil {
+		state := "in use"
+		if !p.InUse {
+			state = "REFUSED, see below"
+		}
+		fmt.Fprintf(w, "pushed through registry %s, version %s: %s\n", shown(p.Registry), p.Version, state)
+	}
 	if v.Config.LastError != "" {
 		fmt.Fprintf(w, "THE LAST CONFIGURATION WAS REFUSED, an older one is in use:\n  %s\n", strings.ReplaceAll(v.Config.LastError, "\n", "\n  "))
 	}

@@ -81,6 +81,7 @@ type Agent struct {
 	FrameTimeout     time.Duration // a frame that has begun must be whole within it, default 10 s
 	MaxConnections   int           // per listener, default 20000
 	Processors       int           // threads that run at once; 0, the default, follows the load
+	ConfigRegistry   string        // id of the registry in which a part of the configuration stands, "" for none
 	WatchConfig      bool          // read the configuration again when its files change, default false
 	LoadBalance      string        // of refers that have none; "" is random
 	Labels           map[string]string
@@ -151,7 +152,7 @@ func (c *checker) readAgent() {
 	if a.LoadBalance = v.text("loadbalance"); a.LoadBalance != "" && !slices.Contains(c.known.LoadBalances, a.LoadBalance) {
 		c.f.errorf(v.set["loadbalance"].at, sectionAgent+".loadbalance", "unknown loadbalance %s%s", quote(a.LoadBalance), didYouMean(a.LoadBalance, c.known.LoadBalances))
 	}
-	a.WatchConfig = v.bool("watchConfig")
+	a.WatchConfig, a.ConfigRegistry = v.bool("watchConfig"), v.text("configRegistry")
 	a.Pool, a.IDC, a.LocalIP, a.Recover = c.opts.Pool, c.opts.IDC, c.opts.LocalIP, c.opts.Recover || v.bool("recover")
 	if _, err := netip.ParseAddr(a.LocalIP); a.LocalIP != "" && err != nil {
 		c.f.errorf(Position{File: "-localIP"}, "localIP", "must be an IP address such as 10.0.0.1; got %s", quote(a.LocalIP))
@@ -246,5 +247,8 @@ func (c *checker) agentRegistries() {
 		if c.registries[id] == nil {
 			c.f.errorf(a.At("registry"), sectionAgent+".registry", "motan-agent: registry %s is not defined%s", quote(id), hint(c.f, id, c.registries))
 		}
+	}
+	if id := a.ConfigRegistry; id != "" && c.registries[id] == nil {
+		c.f.errorf(a.At("configRegistry"), sectionAgent+".configRegistry", "motan-agent: registry %s is not defined%s", quote(id), hint(c.f, id, c.registries))
 	}
 }

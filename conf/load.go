@@ -61,6 +61,13 @@ func Parse(name string, data []byte, opts Options) (*Config, []Diagnostic) {
 
 // build makes the Config of a merged tree; root is nil if an error was reported before.
 func build(f *findings, root *node, opts Options, files []string) (*Config, []Diagnostic) {
+	for _, d := range opts.Over {
+		root = mergeNodes(root, parseDocument(f, d.Name, []byte(d.Text)))
+		files = append(files[:len(files):len(files)], d.Name)
+	}
+	if f.errors > 0 {
+		return nil, f.sorted()
+	}
 	if root == nil {
 		return nil, f.sorted()
 	}

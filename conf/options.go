@@ -21,7 +21,16 @@ type Options struct {
 	Getenv  func(string) string // nil reads no variable
 	Environ func() []string     // KEY=value pairs, for static metadata; nil reads none
 
+	// Over are laid over the files, the later over the earlier, as those of a folder are.
+	Over []Document
+
 	Known Known
+}
+
+// Document is a part of the configuration that is in no file.
+type Document struct {
+	Name string // in positions
+	Text string
 }
 
 // Known names what the program was built with, so that a name that nobody serves is found before anything starts. A

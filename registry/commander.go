@@ -11,10 +11,11 @@ import (
 // MaxCommandBytes bounds the text of one command node; those in the field have a few KiB.
 const MaxCommandBytes = 256 << 10
 
-// Scope says whose commands are meant. Exactly one of its fields is set.
+// Scope says whose commands are meant, or that a configuration is. Exactly one of its fields is set.
 type Scope struct {
 	Group       string // commands for all who call services of this group
 	Application string // commands for the agents of this application only; they go before those of a group
+	Config      string // no command: a part of the configuration of the agents of this application
 }
 
 // Check reports why s is no scope.
@@ -22,6 +23,8 @@ func (s Scope) Check() error {
 	switch {
 	case s == Scope{}:
 		return errors.New("registry: commands of neither a group nor an application")
+	case s.Config != "" && s != Scope{Config: s.Config}:
+		return fmt.Errorf("registry: a configuration of application %q and commands as well: watch each by itself", s.Config)
 	case s.Group != "" && s.Application != "":
 		return fmt.Errorf("registry: commands of both group %q and application %q: watch each by itself", s.Group, s.Application)
 	}

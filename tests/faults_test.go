@@ -42,6 +42,9 @@ import (
 //	A8.2 two registries, one is lost               TestFaultOneRegistryOfTwo     what the other lists is called without a failure
 //	A8.3 a provider in two registries              TestFaultAnnouncedTwice       it comes and goes in both
 //	     two registries copied both ways           TestFaultSync                 no call fails while an agent that copies, either registry, a provider end; no node outlives its provider
+//	F23, F49 reloads under load, good ones and bad     TestFaultReload               no call fails; each bad one is refused; nothing is left over
+//	     a part of the configuration is pushed         TestPushedConfiguration       a good one reaches all, a bad one none; over a restart without registry
+//	F28  logs that nobody reads, a full disk           TestLogs...                   every call is answered; lost lines are counted; it stops as asked
 //
 // Times are told and not checked: they are the machine's as much as motand's.
 

@@ -38,14 +38,17 @@ func orderOf(chroot string, scope registry.Scope) (string, error) {
 	if err := scope.Check(); err != nil {
 		return "", err
 	}
-	name, above := scope.Group, chroot+root
-	if scope.Application != "" {
+	name, above, node := scope.Group, chroot+root, commandNode
+	switch {
+	case scope.Application != "":
 		name, above = scope.Application, chroot+root+"/"+agentTree
+	case scope.Config != "":
+		name, above, node = scope.Config, chroot+root+"/"+agentTree, configNode
 	}
 	if err := checkSegment(name); err != nil {
 		return "", fmt.Errorf("registry/zookeeper: watch command: %w", err)
 	}
-	return above + "/" + name + "/" + commandNode, nil
+	return above + "/" + name + "/" + node, nil
 }
 
 // finish takes what a reading brought, and hands it on. It reports whether a notice was lost.

@@ -16,6 +16,7 @@ const (
 	dirUnavailable = "unavailableServer"
 	dirClient      = "client"
 	commandNode    = "command" // below a group, or below an application in agentTree
+	configNode     = "config"  // below an application in agentTree
 	agentTree      = "agent"   // the folder of the applications whose agents show themselves
 	dirAgents      = "node"    // below an application
 )
