@@ -86,12 +86,14 @@ func (d *daemon) resources() resources {
 	return resources{d.metric("go_goroutines"), d.metric("process_open_fds"), float64(d.rss())}
 }
 
-// TestFaultUpgrade has the caller's agent and the provider's agent replaced under load, one after the other, over and over.
+// TestFaultUpgrade has the caller's agent and the provider's agent replaced under load, one after the other, over and over;
+// some callers never pause, many keep a connection for a call now and then.
 func TestFaultUpgrade(t *testing.T) {
 	w := newWitness(t)
 	b := startMotand(t, exportYAML(w.port, "here", "{protocol: local}"))
 	a := startMotand(t, upgradeYAML(outboundYAML("com.example.Both", b.addr("export"))))
 	load := startUpgradeLoad(t, a, briefly(4, 16))
+	many := startPatrons(t, a.addr("motan"), briefly(50, 500), 250*time.Millisecond)
 	censuses := map[string]*census{"caller's agent": a.census(), "provider's agent": b.census()}
 	var first resources
 	rounds := briefly(3, 20)
@@ -104,6 +106,7 @@ func TestFaultUpgrade(t *testing.T) {
 		}
 	}
 	last := a.resources()
+	many.end(t)
 	load.end(t, w)
 	for name, c := range censuses {
 		if n := c.end(); n != 2 {

@@ -188,8 +188,10 @@ func newPipe(t testing.TB, addr string) *pipe {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return &pipe{conn: conn, in: bufio.NewReaderSize(conn, 64<<10)}
+	return pipeOn(conn)
 }
+
+func pipeOn(conn net.Conn) *pipe { return &pipe{conn: conn, in: bufio.NewReaderSize(conn, 64<<10)} }
 
 // queue adds a request, which the next flush sends.
 func (p *pipe) queue(f *motan.Frame, id uint64) { p.out = f.AppendTo(p.out, id, f.Type) }
