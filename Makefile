@@ -22,7 +22,7 @@ BENCHFLAGS ?=
 SCALEFLAGS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all build run demo test test-deps peers java chaos faults bench scale fuzz lint fmt cover clean help
+.PHONY: all build run demo test test-deps peers java chaos faults bench scale simulate fuzz lint fmt cover clean help
 
 all: build lint test ## build, lint and test
 
@@ -70,6 +70,9 @@ faults: build test-deps ## run the fault tests at full length, half an hour; pri
 bench: build test-deps ## measure motand, HAProxy, nginx and motan-go: bin/bench
 	@$(MAKE) --no-print-directory peers || echo 'bench: motan-go cannot be built here'
 	$(GO) run ./tests/bench $(BENCHFLAGS)
+
+simulate: ## simulate balance, health, retries and limits in virtual time: a table, and plots in bin/simulate
+	cd tests/simulation && $(GO) test -count=1 -run TestSimulate $(TESTFLAGS) -simulate $(CURDIR)/$(BIN)/simulate
 
 scale: build ## measure what many connections and services cost: SCALEFLAGS='-only G6,G8'
 	$(GO) run ./tests/bench scale $(SCALEFLAGS)

@@ -46,6 +46,24 @@ func NewBalance(name string, hash HashSettings) (b Balance, ok bool) {
 	return nil, false
 }
 
+// Dice is where a balance takes its chances from: the process's own source, or R. A simulation gives one, so that it runs the
+// same again; it sees to it that R is used by one goroutine at a time.
+type Dice struct{ R *rand.Rand }
+
+func (d Dice) intN(n int) int {
+	if d.R != nil {
+		return d.R.IntN(n)
+	}
+	return rand.IntN(n)
+}
+
+func (d Dice) float() float64 {
+	if d.R != nil {
+		return d.R.Float64()
+	}
+	return rand.Float64()
+}
+
 // RoundRobin takes turns.
 type RoundRobin struct{}
 
@@ -65,12 +83,15 @@ type turns struct {
 func (t *turns) Pick(*motan.Call, int) int { return int(t.turn.Add(1) % t.n) }
 
 // Random leaves it to chance.
-type Random struct{}
+type Random struct{ Dice Dice }
 
 // Over implements Balance.
-func (Random) Over(endpoints []Endpoint) Choice { return chance(len(endpoints)) }
+func (b Random) Over(endpoints []Endpoint) Choice { return chance{len(endpoints), b.Dice} }
 
-type chance int
+type chance struct {
+	n    int
+	dice Dice
+}
 
 // Pick implements Choice.
-func (n chance) Pick(*motan.Call, int) int { return rand.IntN(int(n)) }
+func (p chance) Pick(*motan.Call, int) int { return p.dice.intN(p.n) }

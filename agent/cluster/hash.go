@@ -45,7 +45,7 @@ type ConsistentHash struct {
 func (b *ConsistentHash) Over(endpoints []Endpoint) Choice {
 	n := len(endpoints)
 	if n == 1 {
-		return chance(1)
+		return chance{n: 1}
 	}
 	s := b.Settings
 	if b.parts != 0 {

@@ -22,26 +22,29 @@ const (
 // peak counts at once and is forgotten slowly, and by the calls that wait for it. A failed call counts as a slow one. So a
 // slow or failing endpoint gets few calls, without waiting until it is left out, and many agents do not all turn to the same.
 // One that takes twice as long gets half as many: it is not left without calls that would show that it is well again.
-type P2C struct{}
+type P2C struct{ Dice Dice }
 
 // Over implements Balance.
-func (P2C) Over(endpoints []Endpoint) Choice { return twoChoices(endpoints) }
+func (b P2C) Over(endpoints []Endpoint) Choice { return &twoChoices{endpoints, b.Dice} }
 
-type twoChoices []Endpoint
+type twoChoices struct {
+	endpoints []Endpoint
+	dice      Dice
+}
 
 // Pick implements Choice.
-func (p twoChoices) Pick(c *motan.Call, _ int) int {
-	n := len(p)
+func (p *twoChoices) Pick(c *motan.Call, _ int) int {
+	n := len(p.endpoints)
 	if n == 1 {
 		return 0
 	}
-	a, b := rand.IntN(n), rand.IntN(n-1)
+	a, b := p.dice.intN(n), p.dice.intN(n-1)
 	if b >= a {
 		b++
 	}
 	now := c.Now()
-	costA, costB := p[a].cost(now), p[b].cost(now)
-	if rand.Float64()*(costA+costB) < costA {
+	costA, costB := p.endpoints[a].cost(now), p.endpoints[b].cost(now)
+	if p.dice.float()*(costA+costB) < costA {
 		return b
 	}
 	return a

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"context"
+	"net"
 	"sync"
 	"time"
 
@@ -19,6 +21,9 @@ type ClientKey struct {
 // configuration: one client for each key, for as long as somebody refers to it. The zero Pool
 // is ready; it is not used after Close.
 type Pool struct {
+	// Dial opens connections; nil is as motan.ConnOptions has it. It is set before the first use.
+	Dial func(ctx context.Context, addr string) (net.Conn, error)
+
 	mu       sync.Mutex
 	clients  map[ClientKey]*pooled // guarded by mu
 	retiring retirement
@@ -51,6 +56,7 @@ func (p *Pool) get(addr []byte, key ClientKey) *motan.Client {
 		e = &pooled{client: motan.NewClient(key.Addr, key.Connections, motan.ConnOptions{
 			MaxContentLength: key.MaxContentLength,
 			ConnectTimeout:   key.ConnectTimeout,
+			Dial:             p.Dial,
 		})}
 		p.clients[key] = e
 	}
