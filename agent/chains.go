@@ -32,8 +32,8 @@ func places(e *conf.Entry) []place {
 }
 
 // chains makes the filters of an entry: those around the call and those around each attempt. branch, nil where we export the
-// service, leads to other groups of it.
-func (k *compiler) chains(e *conf.Entry, role string, branch func(group string) motan.Handler) (outer, inner []motan.Filter, err error) {
+// service, leads to other groups of it; fleet is then who else exports it.
+func (k *compiler) chains(e *conf.Entry, role string, branch func(group string) motan.Handler, fleet *filters.Fleet) (outer, inner []motan.Filter, err error) {
 	var errs []error
 	for _, p := range places(e) {
 		if p.name == "accessLog" && k.accessLog == nil {
@@ -51,7 +51,7 @@ func (k *compiler) chains(e *conf.Entry, role string, branch func(group string) 
 		settings := filters.Settings{
 			Role: role, ID: e.ID, Service: e.Path, Group: e.Group, Application: e.Application,
 			Params: e.Params, WholeCall: p.always && role == filters.ClientAgent, Metrics: k.metrics, AccessLog: k.accessLog, Notables: &k.notables,
-			States: k.states, Switches: k.switches, Spans: k.spans, Route: k.route, Branch: branch,
+			States: k.states, Switches: k.switches, Spans: k.spans, Route: k.route, Branch: branch, Fleet: fleet,
 		}
 		f, err := entry.New(settings)
 		if err != nil {

@@ -232,7 +232,7 @@ func (k *compiler) newRoute(c *conf.Config, r *conf.Refer, source registry.Regis
 	}
 	x := &route{refer: r, source: source, first: make(chan struct{})}
 	x.crossing.route = x
-	outer, inner, err := k.chains(&r.Entry, filters.ClientAgent, x.crossing.pin)
+	outer, inner, err := k.chains(&r.Entry, filters.ClientAgent, x.crossing.pin, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -307,7 +307,8 @@ func (k *compiler) service(s, old *snapshot, x *conf.Service) error {
 }
 
 func (k *compiler) newExport(c *conf.Config, x *conf.Service) (*export, error) {
-	outer, inner, err := k.chains(&x.Entry, filters.ServerAgent, nil)
+	fleet := newFleetWatch(x, k.log)
+	outer, inner, err := k.chains(&x.Entry, filters.ServerAgent, nil, &fleet.fleet)
 	if err != nil {
 		return nil, err
 	}
@@ -317,7 +318,7 @@ func (k *compiler) newExport(c *conf.Config, x *conf.Service) (*export, error) {
 	}
 	e := &export{
 		service: x, handler: motan.NewChain(provider, append(outer, inner...)...), free: free,
-		filters: configured(&x.Entry, filters.ServerAgent, outer, inner),
+		filters: configured(&x.Entry, filters.ServerAgent, outer, inner), fleet: fleet,
 	}
 	if e.health, err = k.extensions.health(x, k.log); err != nil {
 		e.close()

@@ -23,11 +23,13 @@ type export struct {
 	handler motan.Handler  // the filters, then the provider
 	filters []placedFilter // those of them that the configuration names
 	health  *health        // nil: the provider is not checked
+	fleet   *fleetWatch    // of all agents that export the service
 	used    bool           // calls may have come through it; set and read by whoever changes the configuration
 	free    func()         // frees the provider; may be nil
 }
 
 func (e *export) close() {
+	e.fleet.close()
 	if e.free != nil {
 		e.free()
 	}

@@ -37,8 +37,11 @@ type snapshot struct {
 // that concern it; ctx ends that, or the end of the last snapshot that has the refer. From now
 // on close is patient with calls.
 func (s *snapshot) start(ctx context.Context) error {
-	for _, x := range s.byService {
+	for service, x := range s.byService {
 		x.value.used = true
+		if len(service.Registries) > 0 {
+			x.value.fleet.follow(ctx, s.registries[service.Registries[0]])
+		}
 	}
 	for _, x := range s.all {
 		if err := x.watch(ctx); err != nil {

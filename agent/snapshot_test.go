@@ -119,16 +119,16 @@ func TestFilterPlaces(t *testing.T) {
 				}
 				return strings.Join(line, " ")
 			}
-			outer, inner, err := k.chains(e, filters.ClientAgent, nil)
+			outer, inner, err := k.chains(e, filters.ClientAgent, nil, nil)
 			if err != nil || seen(outer) != tt.outer || seen(inner) != tt.inner {
 				t.Errorf("refer: got %q, %q, %v; want %q, %q", seen(outer), seen(inner), err, tt.outer, tt.inner)
 			}
-			outer, inner, err = k.chains(e, filters.ServerAgent, nil)
+			outer, inner, err = k.chains(e, filters.ServerAgent, nil, new(filters.Fleet))
 			if got := seen(append(outer, inner...)); err != nil || got != tt.service {
 				t.Errorf("service: got %q, %v; want %q", got, err, tt.service)
 			}
 			k.accessLog = nil
-			outer, inner, _ = k.chains(e, filters.ServerAgent, nil)
+			outer, inner, _ = k.chains(e, filters.ServerAgent, nil, new(filters.Fleet))
 			if got := seen(append(outer, inner...)); strings.Contains(got, "accessLog") {
 				t.Errorf("access log off: got %q, want it left out", got)
 			}

@@ -40,6 +40,10 @@ type Settings struct {
 	// asked while calls pass.
 	Route func(service, group string) motan.Handler
 
+	// Fleet is the agents that export the service, this one among them; nil for calls of local
+	// programs.
+	Fleet *Fleet
+
 	// Branch returns a way of a refer's service to another group, whose nodes are watched from
 	// then on. It is nil where we export the service.
 	Branch func(group string) motan.Handler

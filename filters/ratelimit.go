@@ -22,6 +22,9 @@ import (
 //   - rateLimitCaller: calls per second of each calling application (M_s)
 //   - rateLimitCaller.<application>: of one of them
 //   - rateLimitCallerCapacity: how many calls of a caller may come at once; default twice its rate
+//   - rateLimitScope: agent (default): each agent lets so many through; fleet: all agents together
+//     that export the service, each an equal part, by the number that the registry tells. More
+//     agents count at once, fewer within ten seconds, and none is not believed. Not for refers
 //   - rateLimitReject: true refuses where motan-go waits; default false
 //   - rateLimitMaxWaiting: how many calls may wait; default 10000
 //   - requestTimeout: how long a call waits, in ms, also of one method; M_tmo counts for methods
@@ -48,6 +51,7 @@ type RateLimit struct {
 	knobs[rateSettings]
 	state *rateState
 	on    *Switch
+	fleet *Fleet
 }
 
 type rateSettings struct {
@@ -57,6 +61,7 @@ type rateSettings struct {
 	callers  map[string]*limit
 	timeouts *byMethod[time.Duration]
 	reject   bool
+	fleet    bool // limits are those of all agents together
 	waiting  int64
 }
 
@@ -103,9 +108,18 @@ func NewRateLimit(s Settings) (motan.Filter, error) {
 	if err := s.check("rateLimit"); err != nil {
 		return nil, err
 	}
-	f := &RateLimit{state: shared[rateState](s, "rateLimit"), on: s.Switches.Register(s.ID+"_rateLimit", true)}
+	f := &RateLimit{state: shared[rateState](s, "rateLimit"), on: s.Switches.Register(s.ID+"_rateLimit", true), fleet: s.Fleet}
 	var err error
-	f.knobs, err = newKnobs(s, &f.state.override, readRateLimit)
+	f.knobs, err = newKnobs(s, &f.state.override, func(p *params) *rateSettings {
+		x := readRateLimit(p)
+		switch {
+		case x.fleet && s.Fleet == nil:
+			p.fail("rateLimitScope", "fleet is for services that are exported here; a refer's limit is that of its agent")
+		case x.fleet && s.Fleet.Demand != nil:
+			s.Fleet.Demand()
+		}
+		return x
+	})
 	return f, err
 }
 
@@ -114,6 +128,7 @@ const maxRate = 1e8 // calls per second; beyond, a token takes less than the clo
 func readRateLimit(p *params) *rateSettings {
 	x := &rateSettings{
 		reject:  p.bool("rateLimitReject", false),
+		fleet:   p.oneOf("rateLimitScope", "agent", "agent", "fleet") == "fleet",
 		waiting: int64(p.int("rateLimitMaxWaiting", 10_000, 0, 1_000_000)),
 		timeouts: readMethods(p, func(p *params) time.Duration {
 			return max(p.millis("requestTimeout", time.Second), time.Millisecond)
@@ -191,12 +206,16 @@ func (f *RateLimit) Request(c *motan.Call) motan.Verdict {
 	var longest time.Duration
 	n := 0
 	take := func(l *limit, b *bucket, patience time.Duration) bool {
-		wait, ok := b.take(now, l.rate, patience)
+		r := l.rate
+		if x.fleet {
+			r = r.over(f.fleet.at(now))
+		}
+		wait, ok := b.take(now, r, patience)
 		if !ok {
 			c.Err = l.err
 			return false
 		}
-		taken[n] = claim{b, l.rate}
+		taken[n] = claim{b, r}
 		n++
 		longest = max(longest, wait)
 		return true
