@@ -103,7 +103,7 @@ func awaitAll(d *daemon) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	known := 0.0
-	for end := time.Now().Add(2 * patience); known != manyServices*nodesOfEach; <-tick.C {
+	for end := time.Now().Add(10 * patience); known != manyServices*nodesOfEach; <-tick.C {
 		if time.Now().After(end) {
 			d.t.Fatalf("%v nodes are known, want %d", known, manyServices*nodesOfEach)
 		}
