@@ -194,7 +194,10 @@ configuration, 2 cannot listen, 3 internal.`,
 				given.refuse(err)
 				return err
 			}
-			if err := greet(cmd.OutOrStdout(), c, a); err != nil {
+			if a.successor() == nil { // else it was said at the first start
+				err = greet(cmd.OutOrStdout(), c, a)
+			}
+			if err != nil {
 				return err
 			}
 			a.load, a.source = src.load, src

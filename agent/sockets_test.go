@@ -26,7 +26,7 @@ func given(t *testing.T, s handover.Socket, network, addr string) (inherited, st
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // the file is a copy
+	defer l.Close() // the file is a copy
 	return inherited{s, f}, l.Addr().String()
 }
 
@@ -70,7 +70,7 @@ func TestInheritedSockets(t *testing.T) {
 	if err != nil {
 		t.Fatalf("while nobody accepts: %v", err)
 	}
-	defer conn.Close() //nolint:errcheck // nothing was written
+	defer conn.Close()
 	again, err := l.resume(paused)
 	if err != nil || len(again) != 3 || l.exports[77] == nil {
 		t.Fatalf("resume: got %v, %v", again, err)

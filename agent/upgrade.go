@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/motand/motand/agent/handover"
+	"github.com/motand/motand/agent/metrics"
 	"github.com/motand/motand/registry"
 )
 
@@ -36,6 +37,10 @@ const ackWindow = 64
 
 // upgrades counts the attempts to hand over to another process that came to nothing; of one that did not, nobody can ask.
 type upgrades struct{ failed atomic.Int64 }
+
+func (u *upgrades) figure() metrics.Figure {
+	return counter("motand_upgrades_failed_total", "Upgrades after which this process went on.", func() float64 { return float64(u.failed.Load()) })
+}
 
 // errUpgrading is the answer to changes, and to further upgrades, while one is under way.
 var errUpgrading = errors.New("agent: an upgrade is under way; try again when it has ended")

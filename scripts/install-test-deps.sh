@@ -25,6 +25,7 @@ nginx|command -v nginx || test -x /usr/sbin/nginx|an HTTP provider, the bench
 prometheus|command -v prometheus|metrics scraped by a real Prometheus
 chromium|command -v chromium|a browser that looks at pages
 curl|command -v curl|a client in a shell
+systemd|command -v systemd-analyze|the checks of the systemd units
 EOF
 }
 

@@ -187,6 +187,9 @@ func TestFaultUpgradeFails(t *testing.T) {
 			t.Errorf("%d processes ran at once, want 2 at most", n)
 		}
 	}
+	if n := a.metric("motand_upgrades_failed_total") + b.metric("motand_upgrades_failed_total"); n < float64(len(failures)) {
+		t.Errorf("motand_upgrades_failed_total: got %v, want %d at least", n, len(failures))
+	}
 	if a.heir+b.heir != 0 || !a.reachable() || !b.reachable() {
 		t.Error("one of the agents is not the one that was started")
 	}

@@ -74,7 +74,7 @@ func newHerald(t *testing.T, path string) *herald {
 			h.mu.Unlock()
 		}
 	})
-	t.Cleanup(func() { l.Close(); done.Wait() })
+	t.Cleanup(func() { _ = l.Close(); done.Wait() })
 	return h
 }
 
@@ -148,7 +148,7 @@ func TestFaultKilledUnderActivation(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.Close()
-		t.Cleanup(func() { f.Close() })
+		t.Cleanup(func() { _ = f.Close() })
 		sockets[name] = f
 	}
 	start := func() *daemon { return startUnit(s, demoYAML, nil, sockets) }
