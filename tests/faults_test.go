@@ -31,6 +31,12 @@ import (
 //	F36  leader killed, majority lost, rolling     TestFaultEnsemble             no call fails; the tree is the same, to each node's owner and transaction
 //	F43  a caller that reads nothing               TestFaultSilentCaller         others are answered; it is held up, then closed; memory bounded
 //	F13  one of three providers stalls             TestFaultStalledProvider      every call of the other two is answered; those of the one end by time-out; memory bounded
+//	F10  providers crash one after the other, A4.4 TestFaultRollingCrash         99 of 100 calls are answered, with one retry
+//	F11  one of ten providers is slow              TestFaultSlowEndpoint         it gets a tenth of its share at most; no call fails
+//	F12  one of ten providers fails at once        TestFaultFastFailing          it gets 3 % of the calls at most, and its share when it is well
+//	F30  all providers fail half of the calls      TestFaultRetryStorm           they see 1.2 times the calls; all is well when they are
+//	F40  all providers down                        TestFaultAllDown              calls fail at once; they are answered soon after one is back
+//	F45  a caller's own mistakes                   TestFaultCallersMistakes      nobody is left out for them; no other call fails
 //	     kill -9 of a provider's agent             TestFaultProviderKilled       only calls in flight to it fail; nobody picks it after
 //	     SIGTERM of a provider's agent             TestFaultProviderStopped      no call fails
 //	F20  SIGTERM of an agent under load            TestStopLosesNoCall           every call that reached the provider is answered

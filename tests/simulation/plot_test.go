@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	if *folder != "" && len(table.rows) > 0 {
 		w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 		_, _ = fmt.Fprint(w, "simulation\tvariant\tfound\n"+strings.Join(table.rows, "")) // there is nobody to tell
-		_ = w.Flush() // there is nobody to tell
+		_ = w.Flush()                                                                     // there is nobody to tell
 	}
 	os.Exit(code)
 }
