@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/pprof"
 	"net/netip"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/motand/motand/registry"
@@ -20,8 +20,9 @@ import (
 // health, metrics, profiles, and the nodes that programs on this host announce themselves.
 type management struct {
 	*access
-	agent  *Agent
-	server *http.Server
+	agent       *Agent
+	server      *http.Server
+	debugClosed atomic.Bool
 }
 
 const (
@@ -54,6 +55,8 @@ func newManagement(a *Agent) *management {
 	mux.HandleFunc("/registry/status", m.registryStatus)
 	m.meshRoutes(mux)
 	mux.HandleFunc("/status", m.statusCounts)
+	mux.HandleFunc("/runtime/info", m.private(m.runtimeInfo))
+	m.debugRoutes(mux)
 	mux.HandleFunc("/logConfig/get", m.getLogConfig)
 	mux.HandleFunc("/logConfig/set", m.change(m.setLogConfig))
 	mux.HandleFunc("/reload/clusters", m.change(m.reloadClusters))
@@ -61,11 +64,6 @@ func newManagement(a *Agent) *management {
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("/readyz", m.ready)
 	mux.Handle("/metrics", a.compiler.metrics.Handler())
-	mux.HandleFunc("/debug/pprof/", m.private(pprof.Index))
-	mux.HandleFunc("/debug/pprof/cmdline", m.private(pprof.Cmdline))
-	mux.HandleFunc("/debug/pprof/profile", m.private(pprof.Profile))
-	mux.HandleFunc("/debug/pprof/symbol", m.private(pprof.Symbol))
-	mux.HandleFunc("/debug/pprof/trace", m.private(pprof.Trace))
 	mux.HandleFunc("GET /api/v1/status", m.private(m.overview))
 	mux.HandleFunc("GET /api/v1/refers", m.private(m.refers))
 	mux.HandleFunc("GET /api/v1/failures", m.private(m.failures))
@@ -174,13 +172,7 @@ func (m *management) getReferService(w http.ResponseWriter, _ *http.Request) {
 	answer.Code = http.StatusOK
 	answer.Body.Service = []service{}
 	for _, x := range m.agent.snapshot.Load().all {
-		version := x.refer.Version
-		if version == "" {
-			version = "1.0"
-		}
-		answer.Body.Service = append(answer.Body.Service, service{
-			Name: x.refer.Group + "_" + version + "_" + x.refer.Protocol + "_" + x.refer.Path, Status: !x.cluster.Refused(),
-		})
+		answer.Body.Service = append(answer.Body.Service, service{Name: referName(x), Status: !x.cluster.Refused()})
 	}
 	jsonText(w, answer)
 }
