@@ -1,11 +1,6 @@
 package traffic
 
 import (
-	"fmt"
-	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -165,99 +160,4 @@ func TestRestore(t *testing.T) {
 	if p, _ := s.Progress(); p.Phase != Stopped {
 		t.Errorf("got %+v, want it stopped", p)
 	}
-}
-
-// A canary that fares well grows to its end; one that breaks at a third of the calls is left within seconds, after a small part
-// of all calls. A plot of both goes to canary.svg in the folder that SIMULATE_DIR names.
-func TestSimulateCanary(t *testing.T) {
-	var plots []string
-	for _, breaks := range []time.Duration{0, 11 * time.Minute} {
-		run := simulate(t, breaks)
-		plots = append(plots, run.svg())
-		switch {
-		case breaks == 0 && run.phase != Done:
-			t.Errorf("a good canary: got %s, want done", run.phase)
-		case breaks > 0 && run.phase != Stopped:
-			t.Errorf("a canary that breaks: got %s, want stopped", run.phase)
-		case breaks > 0 && (run.stopped < breaks || run.stopped > breaks+10*time.Second):
-			t.Errorf("stopped after %s, want within 10 s after %s", run.stopped, breaks)
-		case breaks > 0 && run.failed > 30:
-			t.Errorf("%d of %d calls failed, want at most 30", run.failed, run.calls)
-		}
-		t.Logf("breaks at %s: %s, %d of %d calls failed, stopped at %s", breaks, run.phase, run.failed, run.calls, run.stopped)
-	}
-	if dir := os.Getenv("SIMULATE_DIR"); dir != "" {
-		text := fmt.Sprintf("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"%d\" font-family=\"sans-serif\" font-size=\"12\">\n", 260*len(plots))
-		for i, plot := range plots {
-			text += fmt.Sprintf("<g transform=\"translate(0,%d)\">%s</g>\n", i*260, plot)
-		}
-		if err := os.WriteFile(filepath.Join(dir, "canary.svg"), []byte(text+"</svg>\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// canaryRun is what came of a simulated half hour.
-type canaryRun struct {
-	title         string
-	phase         Phase
-	calls, failed int
-	stopped       time.Duration
-	percent       []float64 // each ten seconds
-	share         []float64 // of the calls that the canary got, likewise
-}
-
-// simulate makes 20 calls a second for half an hour; the canary fails a third of its calls after breaks, unless that is 0.
-func simulate(t *testing.T, breaks time.Duration) *canaryRun {
-	t.Helper()
-	r := compile(t, "- {name: canary, group: canary, sticky: metadata:uid, ramp.step: 10, ramp.to: 50, ramp.errorPercent: 5, ramp.calls: 50}")
-	r.Begin()
-	s := r.rules[0].state
-	chance := rand.New(rand.NewPCG(1, 2))
-	run := &canaryRun{title: "a good canary"}
-	if breaks > 0 {
-		run.title = fmt.Sprintf("a canary that fails a third of its calls after %s", breaks)
-	}
-	start := time.Now()
-	for second := range 30 * 60 {
-		passed := time.Duration(second) * time.Second
-		s.Tick(start.Add(passed))
-		sent := 0
-		for range 20 {
-			c := call("uid", fmt.Sprint(chance.IntN(1_000_000)))
-			run.calls++
-			if _, state := r.Pick(c); state != nil {
-				sent++
-				bad := breaks > 0 && passed >= breaks && chance.IntN(3) == 0
-				if bad {
-					run.failed++
-				}
-				state.note(bad)
-			}
-			c.Release()
-		}
-		if p, _ := s.Progress(); p.Phase != run.phase {
-			if run.phase = p.Phase; p.Phase == Stopped {
-				run.stopped = passed
-			}
-		}
-		if second%10 == 0 {
-			run.percent = append(run.percent, s.percent())
-			run.share = append(run.share, float64(sent)*5)
-		}
-	}
-	return run
-}
-
-// svg plots the run.
-func (r *canaryRun) svg() string {
-	line := func(values []float64, colour string) string {
-		var points strings.Builder
-		for i, v := range values {
-			fmt.Fprintf(&points, "%.1f,%.1f ", 50+float64(i)*640/float64(len(values)), 220-v*3)
-		}
-		return fmt.Sprintf("<polyline fill=\"none\" stroke=%q points=%q/>", colour, strings.TrimSpace(points.String()))
-	}
-	axes := `<path d="M50 40V220H690" fill="none" stroke="black"/><text x="10" y="75">50 %</text><text x="20" y="224">0</text><text x="640" y="240">30 min</text>`
-	return fmt.Sprintf("<text x=\"50\" y=\"25\">%s: its share as set, and as calls have seen it</text>%s%s%s", r.title, axes, line(r.share, "silver"), line(r.percent, "crimson"))
 }
