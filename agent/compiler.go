@@ -110,6 +110,9 @@ func (k *compiler) compile(c *conf.Config, old *snapshot) (*snapshot, error) {
 		}
 	}
 	s.routes.web = s.webDomains()
+	if _, err := forwardTargets(&c.Agent); err != nil {
+		errs = append(errs, err)
+	}
 	for _, x := range c.Services {
 		if err := k.service(s, old, x); err != nil {
 			errs = append(errs, err)

@@ -76,7 +76,7 @@ http-locations:
 func shop(t *testing.T) (*running, *watched) {
 	t.Helper()
 	server := motantest.NewServer(t, func(r *motan.Frame) *motan.Frame {
-		body, err := simple.Append(nil, []any{[]byte("HTTP/1.1 200 OK\r\n\r\n"), []byte(r.Service())})
+		body, err := simple.Append(nil, []any{[]byte("HTTP/1.1 200 OK\r\n\r\n"), r.Service()})
 		if err != nil {
 			t.Error(err)
 		}

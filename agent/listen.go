@@ -66,10 +66,15 @@ func listen(c *conf.Config, exportPorts []int, given *inheritance) (*listeners, 
 	}
 	a := &c.Agent
 	local := func(name, unix string, port int, purpose, unixKey, key string) []net.Listener {
+		var all []net.Listener
 		if unix != "" {
-			return []net.Listener{open(name, purpose+" (motan-agent."+unixKey+")", "unix", unix)}
+			all = append(all, open(name, purpose+" (motan-agent."+unixKey+")", "unix", unix))
+			name += "-tcp"
 		}
-		return []net.Listener{open(name, purpose+" (motan-agent."+key+")", "tcp", net.JoinHostPort(a.Host, strconv.Itoa(port)))}
+		if unix == "" || a.At(key) != a.Position { // both where both are written
+			all = append(all, open(name, purpose+" (motan-agent."+key+")", "tcp", net.JoinHostPort(a.Host, strconv.Itoa(port))))
+		}
+		return all
 	}
 	l.motan = local("motan", a.UnixSock, a.Port, "Motan calls of programs on this host", "unixSock", "port")
 	if wantsHTTP(a) {

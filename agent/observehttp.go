@@ -16,6 +16,9 @@ func (a *Agent) httpFigures() []metrics.Figure {
 		counter("motand_http_calls_total", "Calls made of HTTP requests.", func() float64 { return float64(s.Calls.Load()) }),
 		gauge("motand_http_calls_in_flight", "Calls made of HTTP requests that have not ended.", func() float64 { return float64(s.InFlight.Load()) }),
 		gauge("motand_http_bytes_held", "Bytes of large bodies that are held, of httpMaxBytesInFlight.", func() float64 { return float64(a.httpIn.BytesHeld()) }),
+		counter("motand_http_forwarded_total", "HTTP requests passed on to other hosts.", func() float64 { return float64(a.httpIn.Forward.Passed.Load()) }),
+		counter("motand_http_forward_refused_total", "HTTP requests for hosts that they may not be passed on to.", func() float64 { return float64(a.httpIn.Forward.Refused.Load()) }),
+		counter("motand_http_forward_failed_total", "HTTP requests whose host did not answer.", func() float64 { return float64(a.httpIn.Forward.Failed.Load()) }),
 		counter("motand_http_connections_refused_total", "HTTP connections beyond maxConnections.", func() float64 { return float64(s.Refused.Load()) }),
 		{
 			Name: "motand_http_refused_total", Help: "HTTP requests refused before they were looked at, by what was wrong with them.", Labels: []string{"reason"}, Counter: true,

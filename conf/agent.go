@@ -42,6 +42,12 @@ type Agent struct {
 	HTTPBytesInFlight    int      // httpMaxBytesInFlight, default 1073741824
 	HTTPOrigins          []string // httpAllowedOrigins
 
+	HTTPForward      string        // httpProxyForward: open (default), listed or off
+	HTTPAllow        []string      // httpProxyAllow
+	HTTPReadTimeout  time.Duration // httpReadTimeout, default 10 s
+	HTTPWriteTimeout time.Duration // httpWriteTimeout, default 10 s
+	HTTPIdleTimeout  time.Duration // httpIdleTimeout, default 60 s
+
 	Application string   // default: the group, else default_agent_group
 	Group       string   // the same as Application
 	Path        string   // default the group
@@ -131,6 +137,9 @@ func (c *checker) readAgent() {
 	a.AsyncInit = v.bool("motanEpAsyncInit")
 	a.InitClusterTimeout = v.duration("initClusterTimeout")
 	a.MaxContentLength = v.int("maxContentLength")
+	a.HTTPForward, a.HTTPAllow = v.text("httpProxyForward"), v.list("httpProxyAllow")
+	a.HTTPReadTimeout, a.HTTPWriteTimeout = v.duration("httpReadTimeout"), v.duration("httpWriteTimeout")
+	a.HTTPIdleTimeout = v.duration("httpIdleTimeout")
 	a.HTTPMaxBodyBytes = a.MaxContentLength
 	if v.has("httpMaxBodySize") {
 		a.HTTPMaxBodyBytes = v.int("httpMaxBodySize")

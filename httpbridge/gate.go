@@ -15,6 +15,7 @@ type gate struct {
 	left    int64 // bytes of the body, or of the chunk, that are still to come
 	trailer int   // bytes of the trailer
 	part    []byte
+	ended   uint64   // requests that have passed to their end
 	refusal *refusal // nil until something was wrong; nothing passes then
 }
 
@@ -43,7 +44,7 @@ func (g *gate) pass(b []byte) int {
 			g.left -= n
 			passed += int(n)
 			if g.left == 0 && g.state == gateBody {
-				g.state = gateHead
+				g.end()
 			} else if g.left == 0 {
 				g.state = gateEnd
 			}
@@ -88,8 +89,16 @@ func (g *gate) head(b []byte) int {
 		g.state = gateSize
 	case h.length > 0:
 		g.state = gateBody
+	default:
+		g.end()
 	}
 	return taken
+}
+
+// end is behind a request.
+func (g *gate) end() {
+	g.state = gateHead
+	g.ended++
 }
 
 // hasHeadEnd tells whether an empty line is in b, whichever way lines end.
@@ -151,7 +160,7 @@ func (g *gate) line(line []byte) *refusal {
 			return errTrailer
 		}
 		if len(text) == 0 {
-			g.state = gateHead
+			g.end()
 			return nil
 		}
 		var h head

@@ -184,7 +184,7 @@ func TestOddButGood(t *testing.T) {
 		"value that is UTF-8":       "POST /rpc/s/m HTTP/1.1\r\nHost: h\r\nX-A: \xe4\xbd\xa0 \r\nX-Empty:\r\nContent-Length: 5\r\n\r\n\"abc\"",
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &Server{Handler: motan.HandlerFunc(echo), Fallback: nil}
+			s := &Server{Handler: motan.HandlerFunc(echo)}
 			conn, err := net.Dial("tcp", serveTCP(t, s))
 			if err != nil {
 				t.Fatal(err)

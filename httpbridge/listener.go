@@ -32,6 +32,7 @@ type serverConn struct {
 	active         atomic.Bool // a request has begun and its answer is not written yet
 	linger         atomic.Bool // the client is still sending what will not be read
 	limit          int64       // bytes that are swallowed of it
+	passing        bool        // the body is passed on as it comes and not held
 	came           int64       // bytes of the request's body that have been read
 	held           int64       // bytes of the server's room that the request takes
 }

@@ -44,7 +44,7 @@ func (c *serverConn) hold(n int64) bool {
 
 // holdBody counts a body that arrives: what has come of it, and the buffer that is there for the rest.
 func (c *serverConn) holdBody(buffer int) bool {
-	if c.gate.state == gateHead {
+	if c.gate.state == gateHead || c.passing {
 		return true
 	}
 	n := c.came + int64(buffer)
@@ -53,7 +53,7 @@ func (c *serverConn) holdBody(buffer int) bool {
 
 // leave gives back what the connection holds, when its request has been answered.
 func (c *serverConn) leave() {
-	c.came = 0
+	c.came, c.passing = 0, false
 	c.hold(0)
 }
 

@@ -38,15 +38,16 @@ const (
 // Server answers HTTP requests by making calls of them. Its exported fields must not change once Serve was called.
 //
 // Requests are read whole, so memory is bounded by MaxConnections for small bodies and MaxBytesInFlight for others; a client that is slow has its
-// connection closed. Header names are kept as they were sent: a Fallback compares them without regard to case.
+// connection closed. What is passed on to
+// other hosts is not held at all.
 type Server struct {
-	Handler        motan.Handler           // gets every call; required
-	Fallback       fasthttp.RequestHandler // gets the requests for which there is no path here; nil answers 404
-	MaxBodySize    int                     // of a request's body and of an inflated reply, in bytes; 0 means 10 MiB
-	MaxConnections int                     // open connections, each with at most one call; 0 means 20,000
-	ReadTimeout    time.Duration           // from a request's first byte to its last; 0 means 10 s
-	WriteTimeout   time.Duration           // for an answer; 0 means 10 s
-	IdleTimeout    time.Duration           // between two requests; 0 means 60 s
+	Handler        motan.Handler // gets every call; required
+	Forward        *Forward      // passes on what belongs to other hosts; nil passes on nothing. Shutdown closes it
+	MaxBodySize    int           // of a request's body and of an inflated reply, in bytes; 0 means 10 MiB
+	MaxConnections int           // open connections, each with at most one call; 0 means 20,000
+	ReadTimeout    time.Duration // from a request's first byte to its last; 0 means 10 s
+	WriteTimeout   time.Duration // for an answer; 0 means 10 s
+	IdleTimeout    time.Duration // between two requests; 0 means 60 s
 	// DefaultTimeout is when the server answers 504 for a call that nobody has ended. It only guards against a Handler
 	// that loses calls: deadlines are for the Handler to set, and must be shorter. 0 means 5 min.
 	DefaultTimeout time.Duration
@@ -163,6 +164,7 @@ func (s *Server) setup() {
 		IdleTimeout:                   orDefault(s.IdleTimeout, defaultIdle),
 		DisableHeaderNamesNormalizing: true, // metadata keys keep their case
 		DisablePreParseMultipartForm:  true,
+		StreamRequestBody:             true, // takeBody and Forward read it
 		NoDefaultServerHeader:         true,
 		SecureErrorLogMessage:         true,
 		CloseOnShutdown:               true,
@@ -200,6 +202,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	err := s.awaitQuiet(ctx)
+	if s.Forward != nil {
+		s.Forward.Close()
+	}
 	s.mu.Lock()
 	for c := range s.conns {
 		_ = c.Conn.Close() // as above

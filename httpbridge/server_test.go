@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"github.com/motand/motand/motan"
 )
 
@@ -242,24 +240,6 @@ func TestShutdownGivesUp(t *testing.T) {
 		t.Errorf("got %q, %v, want a closed connection", rest, err)
 	}
 	echo(c)
-}
-
-func TestFallback(t *testing.T) {
-	s := &Server{Handler: motan.HandlerFunc(echo), Fallback: func(ctx *fasthttp.RequestCtx) {
-		ctx.SetBodyString("fallback " + string(ctx.Request.Header.RequestURI()))
-	}}
-	l := serve(t, s)
-	tests := []struct{ target, want string }{
-		{"/", "fallback /"},
-		{"/other", "fallback /other"},
-		{"http://localhost/rpc/s/m", "fallback http://localhost/rpc/s/m"},
-		{"/rpc/s/m", `"x"`},
-	}
-	for _, tt := range tests {
-		if got := ask(t, l.Dial, post(tt.target, `"x"`)); got.status != 200 || got.body != tt.want {
-			t.Errorf("%s: got %d %q, want %q", tt.target, got.status, got.body, tt.want)
-		}
-	}
 }
 
 // failingListener fails once with a temporary error and then for good.

@@ -198,3 +198,39 @@ func TestHostIsService(t *testing.T) {
 		t.Errorf("got %s, %v, want hello world", out, err)
 	}
 }
+
+// TestForwardProxy lets programs use motand as their proxy for a host that is none of its domains, over TCP and over the unix
+// socket that is open beside it.
+func TestForwardProxy(t *testing.T) {
+	site := webSite(t)
+	d := startMotand(t, agentYAML+"  httpProxyUnixSock: {{.dir}}/http.sock\n  httpProxyAllow: \""+site+"\"\n"+emptyYAML)
+	proxy, url := "http://"+d.addr("http"), "http://"+site+"/api/x?a=b"
+	want := "POST " + site + " /api/x?a=b  c=d"
+	for _, tt := range []struct {
+		program string
+		args    []string
+	}{
+		{"curl", []string{"-s", "-x", proxy, "-d", "c=d", url}},
+		{"curl", []string{"-s", "--unix-socket", d.dir + "/http.sock", "-H", "Host: " + site, "-d", "c=d", "http://localhost/api/x?a=b"}},
+		{"python3", []string{"-c", "import sys, urllib.request as u\no = u.build_opener(u.ProxyHandler({'http': sys.argv[1]}))\nprint(o.open(sys.argv[2], b'c=d').read().decode(), end='')", proxy, url}},
+		{"php", []string{"-r", "echo file_get_contents($argv[2], false, stream_context_create(['http' => ['proxy' => str_replace('http', 'tcp', $argv[1]), 'request_fulluri' => true, 'method' => 'POST', 'header' => 'Content-Type: text/plain', 'content' => 'c=d']]));", "--", proxy, url}},
+	} {
+		need(t, tt.program)
+		out, err := exec.Command(tt.program, tt.args...).CombinedOutput()
+		if err != nil || string(out) != want {
+			t.Errorf("%s: got %q, %v, want %q", tt.program, out, err, want)
+		}
+	}
+	if got := ask(t, "GET", "http://"+d.addr("http")+"/", ""); got.status != 200 || !strings.Contains(got.body, "/rpc/") {
+		t.Errorf("the agent itself: got %d %q", got.status, got.body)
+	}
+	out, err := exec.Command("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-x", proxy, "http://"+d.addr("mgmt")+"/status").CombinedOutput()
+	if err != nil || string(out) != "400" {
+		t.Errorf("the management port: got %s, %v, want 400", out, err)
+	}
+}
+
+const emptyYAML = `
+motan-registry:
+  none: {protocol: local}
+`

@@ -1,0 +1,67 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/motand/motand/conf"
+	"github.com/motand/motand/httpbridge"
+)
+
+// newForward makes the forward proxy that motan-agent describes.
+func (a *Agent) newForward(c *conf.Agent) (*httpbridge.Forward, error) {
+	targets, err := forwardTargets(c)
+	if err != nil {
+		return nil, err
+	}
+	targets.Own = a.listeners.own
+	return httpbridge.NewForward(httpbridge.ForwardSettings{
+		Targets:        targets,
+		Timeout:        c.HTTPTimeout,
+		IdleTimeout:    c.HTTPKeepaliveTimeout,
+		CloseEach:      !c.HTTPKeepalive,
+		MaxRequestBody: int64(c.HTTPMaxRequestBytes),
+		Name:           "motand-" + a.compiler.localIP + "-" + listenPort(a.listeners.http),
+		Logger:         a.log,
+	}), nil
+}
+
+// forwardTargets are the hosts that requests may be passed on to.
+func forwardTargets(c *conf.Agent) (httpbridge.Targets, error) {
+	t := httpbridge.Targets{Off: c.HTTPForward == "off", Listed: c.HTTPForward == "listed"}
+	var errs []error
+	for _, text := range c.HTTPAllow {
+		p, err := httpbridge.ParseTarget(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: httpProxyAllow: %w", c.At("httpProxyAllow"), err))
+		}
+		t.Allow = append(t.Allow, p)
+	}
+	return t, errors.Join(errs...)
+}
+
+func listenPort(all []net.Listener) string {
+	for _, l := range all {
+		if _, port, err := net.SplitHostPort(l.Addr().String()); err == nil {
+			return port
+		}
+	}
+	return "unix"
+}
+
+// own tells whether one of the listeners is at addr.
+func (l *listeners) own(addr netip.AddrPort) bool {
+	l.mu.Lock()
+	all := slices.Concat([]net.Listener{l.management}, l.motan, l.http, slices.Collect(maps.Values(l.exports)))
+	l.mu.Unlock()
+	for _, x := range all {
+		if tcp, ok := x.Addr().(*net.TCPAddr); ok && tcp.Port == int(addr.Port()) {
+			return addr.Addr().IsUnspecified() || hasAddr(addr.Addr())
+		}
+	}
+	return false
+}
