@@ -341,26 +341,6 @@ func (k *compiler) retireExport(e *export) {
 	k.attic.put(k.linger, e.close)
 }
 
-// webRules are what an HTTP provider reads beside its service.
-func webRules(c *conf.Config, x *conf.Service) []string {
-	var rules []string
-	for _, l := range c.Locations(x.HTTP.Domain) {
-		rules = append(rules, l.Match, string(l.Type), l.Upstream)
-		for _, r := range l.Rewrites {
-			rules = append(rules, r.Text)
-		}
-	}
-	for _, h := range c.HTTPServices {
-		if h.ID != x.ConfID {
-			continue
-		}
-		for _, m := range h.Methods {
-			rules = append(rules, m.Name, m.URLFormat, m.RequestMethod)
-		}
-	}
-	return rules
-}
-
 // source is where the nodes of a refer come from: the addresses that the environment gives
 // for it (MESH_DIRECT_RPC), else its registries as one. key is equal for equal sources.
 func (s *snapshot) source(r *conf.Refer) (source registry.Registry, key any, err error) {

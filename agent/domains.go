@@ -69,6 +69,26 @@ func webLocations(c *conf.Config, domain string) []httpbridge.Location {
 	return all
 }
 
+// webRules are what an HTTP provider reads beside its service.
+func webRules(c *conf.Config, x *conf.Service) []string {
+	var rules []string
+	for _, l := range c.Locations(x.HTTP.Domain) {
+		rules = append(rules, l.Match, string(l.Type), l.Upstream)
+		for _, r := range l.Rewrites {
+			rules = append(rules, r.Text)
+		}
+	}
+	for _, h := range c.HTTPServices {
+		if h.ID != x.ConfID {
+			continue
+		}
+		for _, m := range h.Methods {
+			rules = append(rules, m.Name, m.URLFormat, m.RequestMethod)
+		}
+	}
+	return rules
+}
+
 // domainCalls leads the calls of a domain to the services that they name.
 type domainCalls struct {
 	name    string
