@@ -65,3 +65,30 @@ func BenchmarkHandle(b *testing.B) {
 		c.Release()
 	}
 }
+
+// What a call costs with a balance, or with a strategy that watches it.
+func BenchmarkHandleWith(b *testing.B) {
+	for _, x := range []struct {
+		name     string
+		settings cluster.Settings
+	}{
+		{"p2c", cluster.Settings{Balance: cluster.P2C{}}},
+		{"retry budget", cluster.Settings{Retries: 1, Budget: cluster.Budget{Percent: 20, Floor: 10}}},
+		{"backup request", cluster.Settings{Strategy: cluster.BackupRequest, Retries: 1, Backup: &cluster.Backup{Initial: time.Second, Percentile: 90, Ratio: 15}}},
+		{"near", cluster.Settings{Placement: &cluster.Placement{Near: []string{"host"}, Here: map[string]string{"host": "127.0.0.1"}, Spill: 140}}},
+	} {
+		b.Run(x.name, func(b *testing.B) {
+			x.settings.Attempts = []motan.Filter{&answering{}}
+			k := newCluster(b, x.settings, "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "127.0.0.2:1")
+			request := newCall("body")
+			defer request.Release()
+			b.ReportAllocs()
+			for b.Loop() {
+				c := motan.NewCall()
+				c.Request.CopyFrom(&request.Request)
+				motan.Do(k, c)
+				c.Release()
+			}
+		})
+	}
+}
