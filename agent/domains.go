@@ -116,6 +116,36 @@ func (d *domainCalls) find(c *motan.Call) *route {
 	return x.routes[string(c.Request.Service())]
 }
 
+// domainOf returns the domain that q names in the place of a service, if one of its locations is that of the method (Motan
+// protocol, section 7.2, 1), else nil.
+func (r *routes) domainOf(q *motan.Frame) *domain {
+	if len(r.byService[string(q.Service())]) > 0 {
+		return nil
+	}
+	d := r.domains[string(q.Service())]
+	if d == nil {
+		return nil
+	}
+	if _, ok := d.web.Locations.Pick(string(q.Method())); !ok {
+		return nil
+	}
+	return d
+}
+
+// lead hands a call that names the domain to the service of its location.
+func (d *domain) lead(c *motan.Call) {
+	q := &c.Request
+	service, _ := d.web.Locations.Pick(string(q.Method())) // domainOf has found it
+	q.Set("M_p", service)
+	if len(q.Group()) == 0 {
+		q.Set("M_g", d.client.Group)
+	}
+	if q.Source() == nil {
+		q.Set("M_s", d.client.Application)
+	}
+	d.web.Handler.Handle(c)
+}
+
 // lead hands a call to the route, with what every call of it has.
 func (r *route) lead(c *motan.Call) {
 	if now := motan.Now(); now-r.used.Load() > int64(time.Second) { // written rarely, as many read it

@@ -208,3 +208,23 @@ func TestDomainRefused(t *testing.T) {
 		t.Errorf("the other service: got %d %q", status, body)
 	}
 }
+
+// A Motan call may name the domain in the place of a service: its method is the path.
+func TestDomainByMotan(t *testing.T) {
+	r, _ := shop(t)
+	if status, _ := r.get("/user"); status != 200 { // it serves
+		t.Fatalf("got %d", status)
+	}
+	call := func(service, path string) *motan.Frame {
+		return r.dial().Call(motantest.Request(service, path, nil))
+	}
+	reply := call("shop.example.com", "/api/x")
+	if x, failed := reply.Exception(); failed || !strings.Contains(string(reply.Body()), "shop-api") {
+		t.Errorf("got %q %+v, want shop-api", reply.Body(), x)
+	}
+	for service, path := range map[string]string{"shop.example.com": "/else", "other.example.com": "/api/x"} {
+		if x, failed := call(service, path).Exception(); !failed || x.Code != 400 {
+			t.Errorf("%s %s: got %+v, want cluster not found", service, path, x)
+		}
+	}
+}

@@ -107,9 +107,12 @@ var _ motan.Handler = (*outbound)(nil)
 func (o *outbound) Handle(c *motan.Call) {
 	q := &c.Request
 	r, err := o.routes.Load().find(q)
+	var d *domain
 	if err != nil {
-		c.Fail(err)
-		return
+		if d = o.routes.Load().domainOf(q); d == nil {
+			c.Fail(err)
+			return
+		}
 	}
 	if o.motan {
 		if c.Remote != "" {
@@ -118,6 +121,10 @@ func (o *outbound) Handle(c *motan.Call) {
 		if q.RequestID() == nil {
 			q.SetInt("M_rid", int64(q.ID)) // signed, as the peers write it
 		}
+	}
+	if d != nil {
+		d.lead(c)
+		return
 	}
 	if q.Source() == nil {
 		if application := q.Get("application"); application != nil {
