@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,17 +17,25 @@ import (
 // The watchdog is fed while calls are answered, and no longer once they hang; the status line is renewed all the same.
 func TestNotifierWatchdog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		alive, told := 0, make(map[string]int)
-		hangs := false
+		var alive, fed, said atomic.Int64
+		var hangs atomic.Bool
 		n := notifier{
 			every: 6 * time.Second, status: func() string { return "all well" }, log: slog.New(slog.DiscardHandler),
-			tell: func(lines ...string) error { told[strings.Join(lines, "\n")]++; return errors.New("no systemd here") },
+			tell: func(lines ...string) error {
+				switch strings.Join(lines, "\n") {
+				case "WATCHDOG=1":
+					fed.Add(1)
+				case "STATUS=all well":
+					said.Add(1)
+				}
+				return errors.New("no systemd here")
+			},
 			alive: func(ctx context.Context) error {
-				if hangs {
+				if hangs.Load() {
 					<-ctx.Done()
 					return ctx.Err()
 				}
-				alive++
+				alive.Add(1)
 				return nil
 			},
 		}
@@ -35,15 +44,15 @@ func TestNotifierWatchdog(t *testing.T) {
 		go func() { n.run(ctx); close(done) }()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if told["WATCHDOG=1"] != alive || alive < 20 || told["STATUS=all well"] < 20 {
-			t.Errorf("got %v after %d checks", told, alive)
+		if fed.Load() != alive.Load() || alive.Load() < 20 || said.Load() < 20 {
+			t.Errorf("fed %d times, status told %d times, after %d checks", fed.Load(), said.Load(), alive.Load())
 		}
-		hangs = true
-		fed, said := told["WATCHDOG=1"], told["STATUS=all well"]
+		hangs.Store(true)
+		before, told := fed.Load(), said.Load()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if told["WATCHDOG=1"] != fed || told["STATUS=all well"] < said+10 {
-			t.Errorf("while calls hang: got %v, before it %d and %d", told, fed, said)
+		if fed.Load() != before || said.Load() < told+10 {
+			t.Errorf("while calls hang: fed %d times, status told %d times, before it %d and %d", fed.Load(), said.Load(), before, told)
 		}
 		cancel()
 		<-done
