@@ -70,7 +70,10 @@ class Motand:
         self.conn.timeout = (timeout or self.timeout) + 0.5  # motand answers first
         self._drop_stale()
         try:
-            self.conn.request("POST", path, data, headers)
+            try:
+                self.conn.request("POST", path, data, headers)
+            except BrokenPipeError:
+                pass  # refused before all was sent; the answer says why
             answer = self.conn.getresponse()
             status, text = answer.status, answer.read()
         except (OSError, http.client.HTTPException) as e:
