@@ -142,28 +142,8 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	a.inbound = &inbound{exports: &a.exports, metadata: a.metadata}
 	a.motanIn = a.motanServer(&c.Agent, &outbound{routes: &a.routes, motan: true})
 	a.exportIn = a.motanServer(&c.Agent, a.inbound)
-	if len(a.listeners.http) > 0 {
-		forward, err := a.newForward(&c.Agent)
-		if err != nil {
-			return &ConfigError{placed{err}}
-		}
-		a.httpIn = &httpbridge.Server{
-			Forward:          forward,
-			ReadTimeout:      c.Agent.HTTPReadTimeout,
-			WriteTimeout:     c.Agent.HTTPWriteTimeout,
-			IdleTimeout:      c.Agent.HTTPIdleTimeout,
-			Handler:          &outbound{routes: &a.routes},
-			Domains:          func() *httpbridge.Domains { return a.routes.Load().web },
-			Serves:           func(service []byte) bool { return len(a.routes.Load().byService[string(service)]) > 0 },
-			MaxBodySize:      c.Agent.HTTPMaxBodyBytes,
-			MaxConnections:   c.Agent.MaxConnections,
-			RequestID:        newRequestIDs(),
-			MaxBytesInFlight: int64(c.Agent.HTTPBytesInFlight),
-			Catalog:          catalog{&a.routes},
-			Origins:          c.Agent.HTTPOrigins,
-			GzipSize:         c.Agent.HTTPGzipBytes,
-			Logger:           a.log,
-		}
+	if err := a.buildHTTP(&c.Agent); err != nil {
+		return err
 	}
 	a.announcer = newAnnouncer(a.compiler, s)
 	a.reporter = newReporter(a, &c.Metrics)

@@ -12,6 +12,35 @@ import (
 	"github.com/motand/motand/httpbridge"
 )
 
+// buildHTTP makes the server for the HTTP port, unless that is switched off.
+func (a *Agent) buildHTTP(c *conf.Agent) error {
+	if len(a.listeners.http) == 0 {
+		return nil
+	}
+	forward, err := a.newForward(c)
+	if err != nil {
+		return &ConfigError{placed{err}}
+	}
+	a.httpIn = &httpbridge.Server{
+		Forward:          forward,
+		ReadTimeout:      c.HTTPReadTimeout,
+		WriteTimeout:     c.HTTPWriteTimeout,
+		IdleTimeout:      c.HTTPIdleTimeout,
+		Handler:          &outbound{routes: &a.routes},
+		Domains:          func() *httpbridge.Domains { return a.routes.Load().web },
+		Serves:           func(service []byte) bool { return len(a.routes.Load().byService[string(service)]) > 0 },
+		MaxBodySize:      c.HTTPMaxBodyBytes,
+		MaxConnections:   c.MaxConnections,
+		RequestID:        newRequestIDs(),
+		MaxBytesInFlight: int64(c.HTTPBytesInFlight),
+		Catalog:          catalog{&a.routes},
+		Origins:          c.HTTPOrigins,
+		GzipSize:         c.HTTPGzipBytes,
+		Logger:           a.log,
+	}
+	return nil
+}
+
 // newForward makes the forward proxy that motan-agent describes.
 func (a *Agent) newForward(c *conf.Agent) (*httpbridge.Forward, error) {
 	targets, err := forwardTargets(c)

@@ -137,7 +137,7 @@ func (f *Forward) serve(ctx *fasthttp.RequestCtx, host string) {
 		return
 	}
 	alive, cancel := context.WithCancelCause(context.Background())
-	watch := time.AfterFunc(f.settings.Timeout, func() { cancel(os408) })
+	watch := time.AfterFunc(f.settings.Timeout, func() { cancel(errStalled) })
 	x := &forwarding{forward: f, ctx: ctx, watch: watch, cancel: cancel}
 	request := x.request(host).WithContext(alive)
 	response, err := f.transport.RoundTrip(request)
@@ -152,8 +152,8 @@ func (f *Forward) serve(ctx *fasthttp.RequestCtx, host string) {
 	x.respond(response)
 }
 
-// os408 is the cause of an exchange that was given up.
-var os408 = errors.New("nothing went on in time")
+// errStalled is the cause of an exchange that was given up.
+var errStalled = errors.New("nothing went on in time")
 
 // fail answers that a request could not be passed on.
 func (f *Forward) fail(ctx *fasthttp.RequestCtx, err, cause error) {
@@ -171,7 +171,7 @@ func (f *Forward) fail(ctx *fasthttp.RequestCtx, err, cause error) {
 	case errors.Is(err, errForwardBody):
 		ctx.SetConnectionClose()
 		status, text = fasthttp.StatusRequestEntityTooLarge, "the body takes more than httpProxyMaxRequestBodySize"
-	case errors.Is(cause, os408):
+	case errors.Is(cause, errStalled):
 		status, text = fasthttp.StatusGatewayTimeout, "the host did not answer in time"
 	case errors.As(err, &resolve):
 		text = "the host is not known: " + resolve.Name

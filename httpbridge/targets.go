@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -132,10 +133,5 @@ func isClosed(a netip.Addr) bool {
 	case a.Is4() && (b[12] == 0 || b[12] == 127 || b[12] >= 240):
 		return true
 	}
-	for _, m := range metadataAddrs {
-		if a == m {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(metadataAddrs, a)
 }

@@ -20,7 +20,7 @@ func (s *Server) takeBody(ctx *fasthttp.RequestCtx) (taken *[]byte, ok bool) {
 	if stream == nil {
 		return nil, true
 	}
-	taken = bodies.Get().(*[]byte) //nolint:errcheck,forcetypeassert // the pool has nothing else
+	taken = bodies.Get().(*[]byte) //nolint:forcetypeassert // the pool has nothing else
 	b, n := (*taken)[:0], ctx.Request.Header.ContentLength()
 	var err error
 	if n > s.MaxBodySize {
