@@ -3,6 +3,7 @@ package conf
 import (
 	"bytes"
 	"os"
+	"slices"
 
 	"gopkg.in/yaml.v3"
 )
@@ -63,7 +64,7 @@ func Parse(name string, data []byte, opts Options) (*Config, []Diagnostic) {
 func build(f *findings, root *node, opts Options, files []string) (*Config, []Diagnostic) {
 	for _, d := range opts.Over {
 		root = mergeNodes(root, parseDocument(f, d.Name, []byte(d.Text)))
-		files = append(files[:len(files):len(files)], d.Name)
+		files = append(slices.Clip(files), d.Name)
 	}
 	if f.errors > 0 {
 		return nil, f.sorted()

@@ -214,6 +214,7 @@ func TestGovernance(t *testing.T) {
 
 // testInjectedFault spoils a tenth of one caller's calls until a time; others are not touched.
 func testInjectedFault(t *testing.T, g *governed) {
+	t.Helper()
 	until := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 	fault := func(until string) {
 		g.put(t, "PUT", "/api/v1/filters", `{"filter":"faultInjection","service":"`+governedService+
@@ -249,6 +250,7 @@ func testInjectedFault(t *testing.T, g *governed) {
 
 // testRules leads reads to one group and writes to the other, then a canary.
 func testRules(t *testing.T, g *governed) {
+	t.Helper()
 	g.put(t, "PUT", "/api/v1/traffic", `{"refer":"r","rules":[{"name":"reads","method":"get*,is*","group":"next"}]}`)
 	await(t, "reads to go to the other group", func() bool { return g.share(t, 1, "getAll") == 1 })
 	before, own := g.calls["next"].Load(), g.calls["demo"].Load()
@@ -272,6 +274,7 @@ func testRules(t *testing.T, g *governed) {
 // testPoisonCaller has one caller make ten times the calls that each may make: only its own are refused, and the metrics count as
 // the callers do.
 func testPoisonCaller(t *testing.T, g *governed) {
+	t.Helper()
 	g.put(t, "PUT", "/api/v1/filters", `{"filter":"rateLimit","service":"`+governedService+`","set":{"rateLimitCaller":"1","rateLimitCallerCapacity":"100"}}`)
 	client := g.a.dial("motan")
 	defer client.Conn.Close()

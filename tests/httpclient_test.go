@@ -94,8 +94,12 @@ http-client:
 // motan-go in both orders. What comes back is what the program answers.
 func TestHTTPClient(t *testing.T) {
 	site := webSite(t)
-	here := func(t *testing.T, yaml string) *setup { return startMotand(t, yaml).setup }
+	here := func(t *testing.T, yaml string) *setup {
+		t.Helper()
+		return startMotand(t, yaml).setup
+	}
 	peer := func(t *testing.T, yaml string) *setup {
+		t.Helper()
 		s := newSetup(t)
 		startProcess(t, "motan-go's agent", s.dir, motango(t), "agent", "-c", s.configure(yaml))
 		await(t, "motan-go's agent to listen", func() bool {
@@ -115,7 +119,9 @@ func TestHTTPClient(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := tt.callee(t, exportShop(site))
-			fetch(http.MethodGet, "http://"+b.addr("mgmt")+"/200", "")
+			if status, text, err := fetch(http.MethodGet, "http://"+b.addr("mgmt")+"/200", ""); err != nil || status != http.StatusOK {
+				t.Fatalf("/200: got %d %s, %v", status, text, err)
+			}
 			a := tt.caller(t, callShop(b.port("export")))
 			do := func(method, path, body string, headers ...string) webAnswer {
 				return askShop(t, a, method, path, body, headers...)
