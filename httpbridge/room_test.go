@@ -50,6 +50,7 @@ func TestRoom(t *testing.T) {
 			if got := ask(t, l.Dial, post("/rpc/s/m", `["small"]`)); got.status != 200 {
 				t.Errorf("a small call: got %d %s, want 200", got.status, got.body)
 			}
+			wait(t, "what was refused to be given back", func() bool { return s.BytesHeld() < size*3/4 })
 			if _, err := io.WriteString(conn, slow.end); err != nil {
 				t.Fatal(err)
 			}

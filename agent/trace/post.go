@@ -28,7 +28,8 @@ func (r *Recorder) post(body []byte) error {
 }
 
 func (r *Recorder) postOnce(body []byte) (again bool, err error) {
-	req, err := http.NewRequest(http.MethodPost, r.options.URL, bytes.NewReader(body)) //nolint:noctx // the client has a time-out
+	// A copy: a collector may answer before it has read everything, and the client goes on reading then.
+	req, err := http.NewRequest(http.MethodPost, r.options.URL, bytes.NewReader(bytes.Clone(body))) //nolint:noctx // the client has a time-out
 	if err != nil {
 		return false, fmt.Errorf("send spans to %s: %w", r.options.URL, err)
 	}
