@@ -62,6 +62,7 @@ type Agent struct {
 	load     func() (*conf.Config, error) // reads the configuration again; nil where the agent was given one
 	source   *source                      // of load; nil likewise
 	pushes   *pushes                      // of parts of the configuration
+	guard    *reloadGuard
 
 	altering   sync.RWMutex  // held while somebody changes what the agent has been told
 	upgrading  atomic.Bool   // nothing is changed: another process takes over, or this one does; set under altering
@@ -148,6 +149,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	a.announcer = newAnnouncer(a.compiler, s)
 	a.reporter = newReporter(a, &c.Metrics)
 	a.pushes = newPushes(a)
+	a.guard = newReloadGuard(a)
 	a.management = newManagement(a)
 	a.management.warn()
 	a.observe()
@@ -227,6 +229,7 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 	a.serving.Go(func() { a.forgetUpstreams(looking) }) // likewise
 	a.serving.Go(func() { a.reporter.run(looking) })    // likewise
 	a.serving.Go(func() { a.pushes.run(looking) })      // likewise
+	a.serving.Go(func() { a.guard.run(looking) })       // likewise
 	a.serving.Go(func() { a.raiseShares(looking) })     // likewise
 	a.serving.Go(func() { a.notifier.run(looking) })    // likewise
 	if c.RotatePerHour {

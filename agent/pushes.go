@@ -148,6 +148,18 @@ func (p *pushes) told(id string, s pushedStatus) {
 	p.status[id] = s
 }
 
+// takenBack notes that what was pushed is not in use any more.
+func (p *pushes) takenBack(why error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, s := range p.status {
+		if s.InUse && p.agent.source != nil && !p.agent.source.lies(p.news) {
+			s.InUse, s.Error = false, why.Error()
+			p.status[id] = s
+		}
+	}
+}
+
 // view is what became of the text in the registry that s names; nil where none was seen.
 func (p *pushes) view(s *snapshot) *pushedStatus {
 	p.mu.Lock()

@@ -84,6 +84,7 @@ func (a *Agent) Reload(c *conf.Config) error {
 		a.reloads.refuse(err)
 		return err
 	}
+	a.guard.watch(a.base, a.source.current(), &next.Agent, time.Now())
 	a.base, a.dynamics = next, asked
 	a.reloads.took()
 	if len(fixed) > 0 {
@@ -130,7 +131,7 @@ func kept[T comparable](now, before []T) int {
 // reloadable are the fields of conf.Agent that a reload changes. The others are read once.
 var reloadable = []string{
 	"Position", "Params", "Application", "Group", "Path", "Registries", "DefaultFilters", "GlobalFilters",
-	"AsyncInit", "InitClusterTimeout", "ConfigRegistry", "GracePeriod", "PropagationDelay", "StrictGroup", "ExportPort",
+	"AsyncInit", "InitClusterTimeout", "ConfigRegistry", "ReloadGuard", "ReloadGuardTime", "GracePeriod", "PropagationDelay", "StrictGroup", "ExportPort",
 }
 
 // withFixed is c with the settings of old that stay until a restart, and the names of those

@@ -118,6 +118,16 @@ func (s *source) lay(pushed conf.Document) {
 	s.pushed = pushed
 }
 
+// current is what is laid over the files. A nil source has nothing.
+func (s *source) current() conf.Document {
+	if s == nil {
+		return conf.Document{}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pushed
+}
+
 // lies tells whether a text is laid over the files.
 func (s *source) lies(text string) bool {
 	s.mu.Lock()

@@ -87,6 +87,8 @@ type Agent struct {
 	FrameTimeout     time.Duration // a frame that has begun must be whole within it, default 10 s
 	MaxConnections   int           // per listener, default 20000
 	Processors       int           // threads that run at once; 0, the default, follows the load
+	ReloadGuard      int           // percent more of calls that fail, from which on a reload is taken back; 0, the default, is never
+	ReloadGuardTime  time.Duration // for how long a reload is in doubt, default 30 s
 	ConfigRegistry   string        // id of the registry in which a part of the configuration stands, "" for none
 	WatchConfig      bool          // read the configuration again when its files change, default false
 	LoadBalance      string        // of refers that have none; "" is random
@@ -161,6 +163,7 @@ func (c *checker) readAgent() {
 	if a.LoadBalance = v.text("loadbalance"); a.LoadBalance != "" && !slices.Contains(c.known.LoadBalances, a.LoadBalance) {
 		c.f.errorf(v.set["loadbalance"].at, sectionAgent+".loadbalance", "unknown loadbalance %s%s", quote(a.LoadBalance), didYouMean(a.LoadBalance, c.known.LoadBalances))
 	}
+	a.ReloadGuard, a.ReloadGuardTime = v.int("reloadGuard"), v.duration("reloadGuardTime")
 	a.WatchConfig, a.ConfigRegistry = v.bool("watchConfig"), v.text("configRegistry")
 	a.Pool, a.IDC, a.LocalIP, a.Recover = c.opts.Pool, c.opts.IDC, c.opts.LocalIP, c.opts.Recover || v.bool("recover")
 	if _, err := netip.ParseAddr(a.LocalIP); a.LocalIP != "" && err != nil {

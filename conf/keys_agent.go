@@ -106,6 +106,8 @@ func ourAgentKeys() []Key {
 		{Name: "watchConfig", Type: Bool, Default: "false", Since: motand, Description: "read the configuration again when its file or folder has changed, as at SIGHUP"},
 		{Name: "labels", Type: List, Max: 64, Since: motand, Description: "name=value: where this host is (rack, room, region), told with the nodes of its services and compared by locality; idc is that of the flag -idc unless it is written"},
 		{Name: "loadbalance", Type: String, Since: motand, Description: "loadbalance of the refers that have none; p2c is best for most, random is motan-go's"},
+		{Name: "reloadGuard", Type: Int, Unit: "%", Default: "0", Max: 100, Since: motand, Description: "a configuration under which so many percent more of the calls have no answer than before is taken back; 0 is never"},
+		{Name: "reloadGuardTime", Type: Int, Unit: "ms", Default: "30000", Min: 1, Since: motand, Description: "how long a configuration is watched so"},
 		{Name: "configRegistry", Type: String, Since: motand, Description: "id of a registry (zookeeper) in which a part of the configuration stands: the YAML of /motan/agent/<application>/config is laid over the files"},
 		{Name: "strictGroup", Type: Bool, Default: "false", Since: motand, Description: "refuse a call that names another group than the only refer of its service"},
 		{Name: "traceEndpoint", Type: String, Since: motand, Description: "filter trace: where spans go, a collector of OTLP over HTTP such as http://127.0.0.1:4318/v1/traces; default from OTEL_EXPORTER_OTLP_TRACES_ENDPOINT and OTEL_EXPORTER_OTLP_ENDPOINT"},
