@@ -42,7 +42,7 @@ demo: build ## show what motand does, call by call
 test: test-deps ## run all tests, with the race detector where there is a C compiler
 	@$(MAKE) --no-print-directory java || echo 'test: Motan Java cannot be built here, its tests skip themselves'
 	@$(if $(RACE),:,echo 'test: without -race: cgo is off, install a C compiler')
-	$(GO) test $(RACE) -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -v '/$(RACES)$$$$')
+	$(GO) test $(RACE) -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -v '/$(RACES)$$')
 	$(GO) test -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) ./$(RACES)
 	@$(if $(RACE),echo 'test: allocations without -race: it allocates as well')
 	$(if $(RACE),$(GO) test -count=1 -run Alloc $(TESTFLAGS) ./motan/... ./agent/cluster ./filters ./httpbridge)

@@ -151,6 +151,7 @@ func TestFaultRetryStorm(t *testing.T) {
 		a := load.take()
 		return a.failures() == 0 && a.good > 0
 	})
+	load.goOn(time.Second / 2)
 	load.finish().clean(t, "after they were well again")
 }
 
