@@ -63,6 +63,9 @@ func (g *reloadGuard) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
+			if g.agent.snapshot.Load().config.Agent.ReloadGuard == 0 {
+				continue
+			}
 			if d := g.count(g.counted(), now); d != nil {
 				g.takeBack(d)
 			}

@@ -45,6 +45,19 @@ func (m *Method) Count(d time.Duration, o Outcome) {
 	}
 }
 
+// counted tells whether anything was ever counted.
+func (m *Method) counted() bool {
+	if m.first.sum.Load() > 0 || m.first.buckets[0].Load() > 0 {
+		return true
+	}
+	for i := range m.further {
+		if m.further[i].Load() != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // apart returns the counters of the running goroutine, for when the first are contended.
 // Goroutines are told apart by where their stacks are, which costs nothing to ask; that two
 // meet, or one moves, only costs time.

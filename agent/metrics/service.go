@@ -70,6 +70,9 @@ func (s *Service) each(f func(Series)) {
 }
 
 func (s *Service) one(m *Method, f func(Series)) {
+	if !m.counted() { // as most are of ten thousand services, and a copy takes a KiB
+		return
+	}
 	series := Series{Key: s.key, Method: m.name, names: s.registry.outcomes}
 	m.addTo(&series)
 	for o := len(series.names); o < maxOutcomes; o++ {
