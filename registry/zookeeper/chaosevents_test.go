@@ -190,7 +190,14 @@ func (x *chaos) cutOff() {
 
 // expire keeps the connection cut until the server has given up the session.
 func (x *chaos) expire() {
-	id := fmt.Sprintf("%x", uint64(x.r.ownSession()))
+	var id string
+	eventually(x.t, func() string { // the event before may have ended one, and a busy machine takes a while for the next
+		session := uint64(x.r.ownSession())
+		if id = fmt.Sprintf("%x", session); session == 0 {
+			return "there is no session"
+		}
+		return ""
+	})
 	x.p.closed.Store(true)
 	x.p.cut()
 	x.come()
