@@ -3,26 +3,16 @@ package etcd
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/motand/motand/registry"
 )
 
 var _ registry.Yielder = (*Registry)(nil)
 
-// yieldTick is how often it is looked at whether the last request for a claim has ended.
-const yieldTick = time.Millisecond
-
 // Yield implements registry.Yielder. Another lease then takes the keys over, each by being written again.
 func (r *Registry) Yield(ctx context.Context) error {
-	tick := time.NewTicker(yieldTick)
-	defer tick.Stop()
-	for !r.yield() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("registry/etcd: a node that is announced is still being written: %w", ctx.Err())
-		}
+	if err := registry.AwaitYielded(ctx, r.yield); err != nil {
+		return fmt.Errorf("registry/etcd: %w", err)
 	}
 	return nil
 }

@@ -3,26 +3,16 @@ package zookeeper
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/motand/motand/registry"
 )
 
 var _ registry.Yielder = (*Registry)(nil)
 
-// yieldTick is how often it is looked at whether the last requests for claims have ended.
-const yieldTick = time.Millisecond
-
 // Yield implements registry.Yielder. Another session then takes the nodes over one by one, by replacing each in one step.
 func (r *Registry) Yield(ctx context.Context) error {
-	tick := time.NewTicker(yieldTick)
-	defer tick.Stop()
-	for !r.yield() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("registry/zookeeper: a node that is announced is still being written: %w", ctx.Err())
-		}
+	if err := registry.AwaitYielded(ctx, r.yield); err != nil {
+		return fmt.Errorf("registry/zookeeper: %w", err)
 	}
 	return nil
 }
