@@ -95,10 +95,10 @@ func (m *management) meshTrace(w http.ResponseWriter, r *http.Request) {
 }
 
 func (m *management) statProcess(w http.ResponseWriter, _ *http.Request) {
-	samples := m.agent.samples()
+	samples, files := m.agent.samples(), len(openFiles())
 	jsonText(w, map[string]any{
-		"numThreads": procNumber("self/status", "Threads:"), "numFds": len(openFiles()), "cpuPercent": samples["cpu"],
-		"usedMemory(MB)": procNumber("self/status", "VmRSS:") / 1024, "openFilesCount": len(openFiles()),
+		"numThreads": procNumber("self/status", "Threads:"), "numFds": files, "cpuPercent": samples["cpu"],
+		"usedMemory(MB)": procNumber("self/status", "VmRSS:") / 1024, "openFilesCount": files,
 		"createTime":  m.agent.started.Format(time.DateTime),
 		"connections": map[string]int64{"LISTEN": int64(m.listening()), "ESTABLISHED": samples["motan_server_connection_count"]},
 	})

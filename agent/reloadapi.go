@@ -20,7 +20,7 @@ func (m *management) reloadClusters(w http.ResponseWriter, _ *http.Request) {
 		urls := make(map[string]meshURL)
 		for _, r := range m.agent.snapshot.Load().all {
 			if !r.refer.Dynamic {
-				urls[r.refer.ID] = meshURL{Protocol: r.refer.Protocol, Host: r.refer.Host, Port: r.refer.Port, Path: r.refer.Path, Group: r.refer.Group, Parameters: r.refer.Params}
+				urls[r.refer.ID] = runtimeURL(&r.refer.Entry)
 			}
 		}
 		x.Code, x.Body = http.StatusOK, string(compactJSON(urls))

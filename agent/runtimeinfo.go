@@ -10,7 +10,7 @@ import (
 	"github.com/motand/motand/motan"
 )
 
-// runtimeURL is an entry as motan-go shows its URL in /runtime/info.
+// runtimeURL is an entry as motan-go shows its URL, in /runtime/info and elsewhere.
 func runtimeURL(e *conf.Entry) meshURL {
 	return meshURL{Protocol: e.Protocol, Host: e.Host, Port: e.Port, Path: e.Path, Group: e.Group, Parameters: e.Params}
 }
@@ -46,6 +46,7 @@ func containsItem(list, item string) bool {
 func (m *management) runtimeClusters() any {
 	s := m.agent.snapshot.Load()
 	all, left := make(map[string]any, len(s.all)), maxEndpoints
+	states := m.agent.registryStates() // once: each tells of every list
 	for _, x := range s.all {
 		up, down := map[string]any{}, map[string]any{}
 		for i, e := range endpointViews(x.cluster, left) {
@@ -59,7 +60,7 @@ func (m *management) runtimeClusters() any {
 		}
 		registries := map[string]any{}
 		for _, id := range x.refer.Registries {
-			if state, ok := m.agent.registryStates()[id]; ok {
+			if state, ok := states[id]; ok {
 				registries[id] = map[string]any{"connected": state.Connected, "lastError": state.LastError}
 			}
 		}
