@@ -154,9 +154,10 @@ func (s *Server) await() {
 	s.tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	go func() { // ends with ctx
+	done := s.done // a later launch makes another one, which may be before the goroutine runs
+	go func() {    // ends with ctx
 		select {
-		case <-s.done:
+		case <-done:
 			cancel()
 		case <-ctx.Done():
 		}
