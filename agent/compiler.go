@@ -110,7 +110,7 @@ func (k *compiler) compile(c *conf.Config, old *snapshot) (*snapshot, error) {
 		}
 	}
 	s.routes.web = s.webDomains()
-	if _, err := forwardTargets(&c.Agent); err != nil {
+	if _, _, err := forwardTargets(&c.Agent, nil); err != nil {
 		errs = append(errs, err)
 	}
 	for _, x := range c.Services {

@@ -43,13 +43,13 @@ func (a *Agent) buildHTTP(c *conf.Agent) error {
 
 // newForward makes the forward proxy that motan-agent describes.
 func (a *Agent) newForward(c *conf.Agent) (*httpbridge.Forward, error) {
-	targets, err := forwardTargets(c)
+	targets, tunnels, err := forwardTargets(c, a.listeners.own)
 	if err != nil {
 		return nil, err
 	}
-	targets.Own = a.listeners.own
 	return httpbridge.NewForward(httpbridge.ForwardSettings{
 		Targets:        targets,
+		Tunnels:        tunnels,
 		Timeout:        c.HTTPTimeout,
 		IdleTimeout:    c.HTTPKeepaliveTimeout,
 		CloseEach:      !c.HTTPKeepalive,
@@ -59,18 +59,39 @@ func (a *Agent) newForward(c *conf.Agent) (*httpbridge.Forward, error) {
 	}), nil
 }
 
-// forwardTargets are the hosts that requests may be passed on to.
-func forwardTargets(c *conf.Agent) (httpbridge.Targets, error) {
-	t := httpbridge.Targets{Off: c.HTTPForward == "off", Listed: c.HTTPForward == "listed"}
+// forwardTargets are the hosts that requests may be passed on to, and those that CONNECT leads to.
+func forwardTargets(c *conf.Agent, own func(netip.AddrPort) bool) (httpbridge.Targets, httpbridge.Tunnels, error) {
 	var errs []error
-	for _, text := range c.HTTPAllow {
-		p, err := httpbridge.ParseTarget(text)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: httpProxyAllow: %w", c.At("httpProxyAllow"), err))
+	parse := func(key string, texts []string, parse func(string) (httpbridge.TargetPattern, error)) []httpbridge.TargetPattern {
+		all := make([]httpbridge.TargetPattern, 0, len(texts))
+		for _, text := range texts {
+			p, err := parse(text)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s: %s: %w", c.At(key), key, err))
+			}
+			all = append(all, p)
 		}
-		t.Allow = append(t.Allow, p)
+		return all
 	}
-	return t, errors.Join(errs...)
+	targets := httpbridge.Targets{
+		Off: c.HTTPForward == "off", Listed: c.HTTPForward == "listed", Own: own,
+		Allow: parse("httpProxyAllow", c.HTTPAllow, httpbridge.ParseTarget),
+	}
+	tunnels := httpbridge.Tunnels{
+		Allow: parse("httpProxyConnect", c.HTTPConnect, httpbridge.ParseTunnel),
+		Max:   c.HTTPConnectMax, Idle: c.HTTPConnectIdle,
+	}
+	return targets, tunnels, errors.Join(errs...)
+}
+
+// useForward has the forward proxy go where c says. Tunnels that c does not allow end within the grace period.
+func (a *Agent) useForward(c *conf.Agent) {
+	if a.httpIn == nil {
+		return
+	}
+	if targets, tunnels, err := forwardTargets(c, a.listeners.own); err == nil { // the compiler has checked them
+		a.httpIn.Forward.Use(targets, tunnels, c.GracePeriod)
+	}
 }
 
 func listenPort(all []net.Listener) string {

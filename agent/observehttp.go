@@ -19,6 +19,16 @@ func (a *Agent) httpFigures() []metrics.Figure {
 		counter("motand_http_forwarded_total", "HTTP requests passed on to other hosts.", func() float64 { return float64(a.httpIn.Forward.Passed.Load()) }),
 		counter("motand_http_forward_refused_total", "HTTP requests for hosts that they may not be passed on to.", func() float64 { return float64(a.httpIn.Forward.Refused.Load()) }),
 		counter("motand_http_forward_failed_total", "HTTP requests whose host did not answer.", func() float64 { return float64(a.httpIn.Forward.Failed.Load()) }),
+		gauge("motand_http_tunnels", "Tunnels that CONNECT has made and that are open.", func() float64 { return float64(a.httpIn.Forward.TunnelStats().Open) }),
+		counter("motand_http_tunnels_total", "Tunnels that CONNECT has made.", func() float64 { return float64(a.httpIn.Forward.TunnelStats().Opened) }),
+		{
+			Name: "motand_http_tunnel_bytes_total", Help: "Bytes that have passed in tunnels, to the hosts (sent) and from them (received).", Labels: []string{"direction"}, Counter: true,
+			Read: func(emit func(float64, ...string)) {
+				t := a.httpIn.Forward.TunnelStats()
+				emit(float64(t.Sent), "sent")
+				emit(float64(t.Received), "received")
+			},
+		},
 		counter("motand_http_connections_refused_total", "HTTP connections beyond maxConnections.", func() float64 { return float64(s.Refused.Load()) }),
 		{
 			Name: "motand_http_refused_total", Help: "HTTP requests refused before they were looked at, by what was wrong with them.", Labels: []string{"reason"}, Counter: true,

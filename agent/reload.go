@@ -99,6 +99,7 @@ func (a *Agent) Reload(c *conf.Config) error {
 	a.pushes.follow(s)
 	a.source.keep(next, a.log)
 	a.reporter.use(&next.Metrics)
+	a.useForward(&next.Agent)
 	a.log.Info("agent: configuration reloaded", "refers", len(s.all), "kept_refers", kept(s.all, old.all),
 		"services", len(s.exported), "kept_services", kept(s.exported, old.exported), "after", time.Since(began).Round(time.Millisecond))
 	return nil
@@ -132,6 +133,7 @@ func kept[T comparable](now, before []T) int {
 var reloadable = []string{
 	"Position", "Params", "Application", "Group", "Path", "Registries", "DefaultFilters", "GlobalFilters",
 	"AsyncInit", "InitClusterTimeout", "ConfigRegistry", "ReloadGuard", "ReloadGuardTime", "GracePeriod", "PropagationDelay", "StrictGroup", "ExportPort",
+	"HTTPForward", "HTTPAllow", "HTTPConnect", "HTTPConnectMax", "HTTPConnectIdle",
 }
 
 // withFixed is c with the settings of old that stay until a restart, and the names of those

@@ -44,6 +44,9 @@ type Agent struct {
 
 	HTTPForward      string        // httpProxyForward: open (default), listed or off
 	HTTPAllow        []string      // httpProxyAllow
+	HTTPConnect      []string      // httpProxyConnect
+	HTTPConnectMax   int           // tunnels at one time, default 1024
+	HTTPConnectIdle  time.Duration // httpProxyConnectIdleTimeout, default 10 min
 	HTTPReadTimeout  time.Duration // httpReadTimeout, default 10 s
 	HTTPWriteTimeout time.Duration // httpWriteTimeout, default 10 s
 	HTTPIdleTimeout  time.Duration // httpIdleTimeout, default 60 s
@@ -140,6 +143,8 @@ func (c *checker) readAgent() {
 	a.InitClusterTimeout = v.duration("initClusterTimeout")
 	a.MaxContentLength = v.int("maxContentLength")
 	a.HTTPForward, a.HTTPAllow = v.text("httpProxyForward"), v.list("httpProxyAllow")
+	a.HTTPConnect, a.HTTPConnectMax = v.list("httpProxyConnect"), v.int("httpProxyConnectMax")
+	a.HTTPConnectIdle = v.duration("httpProxyConnectIdleTimeout")
 	a.HTTPReadTimeout, a.HTTPWriteTimeout = v.duration("httpReadTimeout"), v.duration("httpWriteTimeout")
 	a.HTTPIdleTimeout = v.duration("httpIdleTimeout")
 	a.HTTPMaxBodyBytes = a.MaxContentLength

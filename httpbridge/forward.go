@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,7 @@ const (
 // ForwardSettings are how requests are passed on as plain HTTP.
 type ForwardSettings struct {
 	Targets        Targets
+	Tunnels        Tunnels
 	Timeout        time.Duration // within which something must go on: a connection, a block of a body, the response's head; 0 means 5 s
 	IdleTimeout    time.Duration // of a kept connection; 0 means 5 s
 	CloseEach      bool          // keep no connections
@@ -42,10 +44,18 @@ type Forward struct {
 	settings  ForwardSettings
 	transport *http.Transport
 	via       string
+	rules     atomic.Pointer[forwardRules]
+	tunnels   tunnels
 
 	Passed  atomic.Int64 // requests that were passed on
 	Refused atomic.Int64 // for their target
 	Failed  atomic.Int64 // because the other host did not answer
+}
+
+// forwardRules are where a Forward goes. They are replaced, never changed.
+type forwardRules struct {
+	targets Targets
+	tunnels Tunnels
 }
 
 // NewForward returns a proxy that has no connection yet.
@@ -58,6 +68,9 @@ func NewForward(s ForwardSettings) *Forward {
 		s.Name = "motand"
 	}
 	f := &Forward{settings: s, via: "1.1 " + s.Name}
+	f.tunnels.all, f.tunnels.fewer = map[*tunnel]struct{}{}, sync.NewCond(&f.tunnels.mu)
+	f.tunnels.ctx, f.tunnels.cancel = context.WithCancel(context.Background())
+	f.Use(s.Targets, s.Tunnels, 0)
 	f.transport = &http.Transport{
 		DialContext:         f.dial,
 		DisableCompression:  true, // bodies stay as they are
@@ -72,8 +85,11 @@ func NewForward(s ForwardSettings) *Forward {
 	return f
 }
 
-// Close closes the kept connections.
-func (f *Forward) Close() { f.transport.CloseIdleConnections() }
+// Close closes the kept connections and ends the tunnels. No further ones are made.
+func (f *Forward) Close() {
+	f.transport.CloseIdleConnections()
+	f.tunnels.end()
+}
 
 // Dial connects to host:port if it is one of the targets.
 func (f *Forward) Dial(ctx context.Context, addr string) (net.Conn, error) {
@@ -81,14 +97,15 @@ func (f *Forward) Dial(ctx context.Context, addr string) (net.Conn, error) {
 }
 
 func (f *Forward) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	if f.settings.Targets.Off {
+	targets := &f.rules.Load().targets
+	if targets.Off {
 		return nil, errTargetOff
 	}
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
 	}
-	d := net.Dialer{Timeout: f.settings.Timeout, Control: f.settings.Targets.control(host)}
+	d := net.Dialer{Timeout: f.settings.Timeout, Control: controlled(host, targets.check)}
 	return d.DialContext(ctx, network, addr)
 }
 
@@ -106,25 +123,23 @@ func (f *Forward) here(host string) bool {
 	if err != nil {
 		return false
 	}
-	err = f.settings.Targets.check(name, addr)
+	err = f.rules.Load().targets.check(name, addr)
 	return errors.Is(err, errTargetOwn) || err != nil && addr.Addr().IsLoopback()
 }
 
 // Serve passes a request on to host.
 func (f *Forward) Serve(ctx *fasthttp.RequestCtx, host string) {
 	begin := time.Now()
+	if ctx.IsConnect() {
+		f.connect(ctx)
+		return
+	}
 	f.serve(ctx, host)
 	f.settings.Logger.Info("http-proxy", "host", host, "method", string(ctx.Method()), "path", string(ctx.URI().PathOriginal()),
 		"status", ctx.Response.StatusCode(), "ms", time.Since(begin).Milliseconds())
 }
 
 func (f *Forward) serve(ctx *fasthttp.RequestCtx, host string) {
-	if ctx.IsConnect() {
-		f.Refused.Add(1)
-		ctx.SetConnectionClose()
-		answerText(ctx, fasthttp.StatusForbidden, "CONNECT is refused: no tunnels are made here")
-		return
-	}
 	for _, via := range ctx.Request.Header.PeekAll("Via") {
 		if bytes.Contains(via, []byte(f.settings.Name)) {
 			f.Refused.Add(1)
@@ -164,7 +179,7 @@ func (f *Forward) fail(ctx *fasthttp.RequestCtx, err, cause error) {
 		f.Refused.Add(1)
 		answerText(ctx, fasthttp.StatusBadRequest, err.Error())
 		return
-	case errors.Is(err, errTargetOff), errors.Is(err, errTargetClosed), errors.Is(err, errTargetListed):
+	case errors.Is(err, errTargetOff), errors.Is(err, errTargetClosed), errors.Is(err, errTargetListed), errors.Is(err, errTunnelClosed):
 		f.Refused.Add(1)
 		answerText(ctx, fasthttp.StatusForbidden, err.Error())
 		return

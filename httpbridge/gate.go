@@ -28,6 +28,7 @@ const (
 	gateChunk                    // the chunk
 	gateEnd                      // the CR and LF behind it
 	gateTrailer                  // the lines behind the last chunk
+	gateTunnel                   // whatever comes behind CONNECT
 )
 
 // pass returns how many bytes of b may be read. When that is not all of them, refusal says why; of a request that is refused
@@ -48,6 +49,8 @@ func (g *gate) pass(b []byte) int {
 			} else if g.left == 0 {
 				g.state = gateEnd
 			}
+		case gateTunnel:
+			passed = len(b)
 		default:
 			passed += g.between(rest)
 		}
@@ -85,6 +88,9 @@ func (g *gate) head(b []byte) int {
 	g.part = nil // most heads come whole and need none
 	g.left = h.length
 	switch {
+	case h.connect:
+		g.end()
+		g.state = gateTunnel
 	case h.chunked:
 		g.state = gateSize
 	case h.length > 0:

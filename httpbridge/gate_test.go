@@ -69,6 +69,8 @@ var smuggling = []struct {
 	{"target with #", "GET /a#b HTTP/1.1\r\nHost: h\r\n\r\n", ReasonTarget, 400},
 	{"target that is no path", "GET a HTTP/1.1\r\nHost: h\r\n\r\n", ReasonTarget, 400},
 	{"* that is not for OPTIONS", "GET * HTTP/1.1\r\nHost: h\r\n\r\n", ReasonTarget, 400},
+	{"CONNECT with a body", "CONNECT h:443 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc", ReasonFraming, 400},
+	{"CONNECT in chunks", "CONNECT h:443 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", ReasonFraming, 400},
 	{"CONNECT to a path", "CONNECT /a HTTP/1.1\r\nHost: h\r\n\r\n", ReasonTarget, 400},
 	{"two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", ReasonHost, 400},
 	{"one host twice", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", ReasonHost, 400},

@@ -19,6 +19,7 @@ type head struct {
 	length   int64 // of the body
 	chunked  bool
 	http10   bool
+	connect  bool
 	absolute []byte // the authority of a target that has one
 	host     []byte
 	hosts    int
@@ -144,6 +145,7 @@ func (h *head) target(method string, target []byte) *refusal {
 		return nil
 	}
 	if method == "CONNECT" { // whose Host clients write as they like
+		h.connect = true
 		if !isAuthority(target) {
 			return errTarget
 		}
@@ -252,6 +254,8 @@ func (h *head) whole() *refusal {
 		return errLength
 	case h.codings > 0 && h.lengths > 0:
 		return errBothFrames
+	case h.connect && (h.length > 0 || h.codings > 0):
+		return errTunnelBody
 	case h.codings > 1, h.codings == 1 && (!h.chunked || h.http10):
 		return errCoding
 	case h.hosts > 1:

@@ -35,6 +35,7 @@ type serverConn struct {
 	passing        bool        // the body is passed on as it comes and not held
 	came           int64       // bytes of the request's body that have been read
 	held           int64       // bytes of the server's room that the request takes
+	tunnel         *tunnel     // what the connection becomes, when CONNECT has succeeded
 }
 
 // Read reads what the gate lets pass.
@@ -164,12 +165,19 @@ func (s *Server) connState(conn net.Conn, state fasthttp.ConnState) {
 	case fasthttp.StateIdle:
 		c.active.Store(false)
 		c.leave()
-	case fasthttp.StateHijacked:
-		c.leave()
 	case fasthttp.StateClosed:
+		if c.tunnel != nil { // the client was gone before it was told of it
+			c.tunnel.drop(net.ErrClosed)
+		}
 		c.leave()
-		s.mu.Lock()
-		delete(s.conns, c)
-		s.mu.Unlock()
+		s.forget(c)
+	case fasthttp.StateHijacked: // its tunnel has it, until it forgets it
 	}
+}
+
+// forget drops a connection that has ended.
+func (s *Server) forget(c *serverConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
 }

@@ -72,6 +72,7 @@ var (
 	errLength      = bad(ReasonFraming, "Content-Length must be one number")
 	errCoding      = bad(ReasonFraming, "Transfer-Encoding must be chunked, once, and only in HTTP/1.1")
 	errBothFrames  = bad(ReasonFraming, "Content-Length and Transfer-Encoding exclude each other")
+	errTunnelBody  = bad(ReasonFraming, "CONNECT has no body")
 	errExpect      = &refusal{ReasonFraming, fasthttp.StatusExpectationFailed, "the only expectation that can be met is 100-continue"}
 	errChunk       = bad(ReasonChunk, "the size of a chunk must be a hexadecimal number of at most 15 digits")
 	errChunkEnd    = bad(ReasonChunk, "a chunk must end with CR and LF")

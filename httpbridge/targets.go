@@ -24,6 +24,7 @@ type Targets struct {
 
 // TargetPattern is one entry of Targets.Allow: a name, *. and the end of one, an address or a network, with a port or for all.
 type TargetPattern struct {
+	all    bool   // of every host
 	name   string // in lower case; begins with . for what ends with it
 	prefix netip.Prefix
 	port   int // 0 is all
@@ -34,11 +35,9 @@ func ParseTarget(text string) (TargetPattern, error) {
 	var p TargetPattern
 	host := text
 	if h, port, err := net.SplitHostPort(text); err == nil {
-		n, err := strconv.ParseUint(port, 10, 16)
-		if err != nil || n == 0 {
+		if host, p.port = h, parsePort(port); p.port == 0 {
 			return p, fmt.Errorf("target %q: the port is no number from 1 to 65535", text)
 		}
-		host, p.port = h, int(n)
 	}
 	host = strings.ToLower(strings.Trim(host, "[]"))
 	if prefix, err := netip.ParsePrefix(host); err == nil {
@@ -56,11 +55,35 @@ func ParseTarget(text string) (TargetPattern, error) {
 	return p, nil
 }
 
+// parsePort returns 0 for what is no port.
+func parsePort(text string) int {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return 0
+	}
+	return int(n)
+}
+
+// ParseTunnel reads a pattern for [Tunnels]: as ParseTarget, with a port; *:443 is that port of all hosts.
+func ParseTunnel(text string) (TargetPattern, error) {
+	if port, ok := strings.CutPrefix(text, "*:"); ok {
+		p, err := ParseTarget("all:" + port)
+		return TargetPattern{all: true, port: p.port}, err
+	}
+	p, err := ParseTarget(text)
+	if err == nil && p.port == 0 {
+		err = fmt.Errorf("tunnel %q: the port is missing, as in %s:443", text, text)
+	}
+	return p, err
+}
+
 // matches tells whether the pattern is one of the name that was asked for, or of the address that it has led to.
 func (p *TargetPattern) matches(name string, addr netip.AddrPort) bool {
 	switch {
 	case p.port != 0 && p.port != int(addr.Port()):
 		return false
+	case p.all:
+		return true
 	case p.prefix.IsValid():
 		return p.prefix.Contains(addr.Addr())
 	case p.name[0] == '.':
@@ -79,8 +102,8 @@ var (
 
 // check tells why the address that a name has led to may not be dialled.
 func (t *Targets) check(name string, addr netip.AddrPort) error {
-	addr = netip.AddrPortFrom(addr.Addr().Unmap().WithZone(""), addr.Port())
-	if t.Own != nil && t.Own(addr) {
+	addr = plainAddr(addr)
+	if t.isOwn(addr) {
 		return errTargetOwn
 	}
 	for i := range t.Allow {
@@ -97,15 +120,22 @@ func (t *Targets) check(name string, addr netip.AddrPort) error {
 	return nil
 }
 
-// control returns the hook of a dialer that checks each address right before it is dialled: a name that leads elsewhere the
+func (t *Targets) isOwn(addr netip.AddrPort) bool { return t.Own != nil && t.Own(addr) }
+
+// plainAddr is addr as patterns have it.
+func plainAddr(addr netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(addr.Addr().Unmap().WithZone(""), addr.Port())
+}
+
+// controlled returns the hook of a dialer that checks each address right before it is dialled: a name that leads elsewhere the
 // second time it is looked up gains nothing.
-func (t *Targets) control(name string) func(network, address string, _ syscall.RawConn) error {
+func controlled(name string, check func(name string, addr netip.AddrPort) error) func(network, address string, _ syscall.RawConn) error {
 	return func(_, address string, _ syscall.RawConn) error {
 		addr, err := netip.ParseAddrPort(address)
 		if err != nil {
 			return errTargetClosed
 		}
-		return t.check(name, addr)
+		return check(name, addr)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -233,6 +234,42 @@ func TestForwardProxy(t *testing.T) {
 	out, err := exec.Command("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-x", proxy, "http://"+d.addr("mgmt")+"/status").CombinedOutput()
 	if err != nil || string(out) != "400" {
 		t.Errorf("the management port: got %s, %v, want 400", out, err)
+	}
+}
+
+// TestConnect reaches a site over TLS through a tunnel, with what programs use for that. Without the key there is none, also after
+// a reload that takes it away.
+func TestConnect(t *testing.T) {
+	site := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Method+" "+r.URL.String())
+	}))
+	t.Cleanup(site.Close)
+	s := newSetup(t)
+	d := startMotandIn(s, agentYAML+"  httpProxyConnect: \""+site.Listener.Addr().String()+"\"\n"+emptyYAML)
+	proxy, url := "http://"+d.addr("http"), site.URL+"/x?y"
+	for _, tt := range []struct {
+		program string
+		args    []string
+	}{
+		{"curl", []string{"-sk", "-x", proxy, url}},
+		{"python3", []string{"-c", "import ssl, sys, urllib.request as u\no = u.build_opener(u.ProxyHandler({'https': sys.argv[1]}), u.HTTPSHandler(context=ssl._create_unverified_context()))\nprint(o.open(sys.argv[2]).read().decode(), end='')", proxy, url}},
+		{"php", []string{"-r", "$c = curl_init($argv[2]); curl_setopt_array($c, [CURLOPT_PROXY => $argv[1], CURLOPT_SSL_VERIFYPEER => false, CURLOPT_SSL_VERIFYHOST => 0]); curl_exec($c);", "--", proxy, url}},
+	} {
+		need(t, tt.program)
+		if out, err := exec.Command(tt.program, tt.args...).CombinedOutput(); err != nil || string(out) != "GET /x?y" {
+			t.Errorf("%s: got %q, %v, want GET /x?y", tt.program, out, err)
+		}
+	}
+	await(t, "the tunnels to be counted", func() bool {
+		return d.metric("motand_http_tunnels_total") == 3 && d.metric("motand_http_tunnels") == 0 && d.metric("motand_http_tunnel_bytes_total", "direction", "received") > 0
+	})
+	await(t, "the tunnels to be logged", func() bool { return strings.Count(d.Output(), "CONNECT") == 3 })
+	s.configure(agentYAML + emptyYAML)
+	d.Signal(syscall.SIGHUP)
+	await(t, "the reload", func() bool { return d.metric("motand_config_reloads_total", "outcome", "taken") == 1 })
+	out, _ := exec.Command("curl", "-sk", "-o", "/dev/null", "-w", "%{http_connect}", "-x", proxy, url).CombinedOutput()
+	if string(out) != "403" {
+		t.Errorf("without the key: got %s, want 403", out)
 	}
 }
 
