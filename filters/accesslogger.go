@@ -11,7 +11,7 @@ import (
 // AccessLogOptions are the settings of an [AccessLogger]. The zero value is ready for use.
 type AccessLogOptions struct {
 	Structured   bool          // lines carry JSON (log_structured) instead of motan-go's columns
-	BufferBytes  int           // of lines that wait to be written, in steps of 64 KiB; 0 means 4 MiB
+	BufferBytes  int           // of lines that wait to be written, in steps of 256 KiB; 0 means 4 MiB
 	Interval     time.Duration // how long a line may wait for others; 0 means 100 ms
 	CloseTimeout time.Duration // how long Close waits for the writer; 0 means 1 s
 	Logger       *slog.Logger  // told that writing fails, at most once a minute; nil means slog.Default

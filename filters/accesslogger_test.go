@@ -95,16 +95,18 @@ func TestAccessLoggerStuckWriter(t *testing.T) {
 		g := newGate()
 		l := NewAccessLogger(g, AccessLogOptions{BufferBytes: 4 * pieceBytes, CloseTimeout: 3 * time.Second})
 		l.Start()
-		line := append(bytes.Repeat([]byte("x"), 1023), '\n') // 64 of them fill a piece
-		for range 1000 {
+		const lineBytes = 1 << 10
+		const perPiece, added = pieceBytes / lineBytes, 5 * pieceBytes / lineBytes
+		line := append(bytes.Repeat([]byte("x"), lineBytes-1), '\n')
+		for range added {
 			l.add(line)
 		}
-		if l.Lines() != 4*64 || l.Dropped() != 1000-4*64 {
-			t.Errorf("got %d taken and %d dropped, want %d and %d", l.Lines(), l.Dropped(), 4*64, 1000-4*64)
+		if l.Lines() != 4*perPiece || l.Dropped() != added-4*perPiece {
+			t.Errorf("got %d taken and %d dropped, want %d and %d", l.Lines(), l.Dropped(), 4*perPiece, added-4*perPiece)
 		}
 		<-g.entered
 		l.add(line)
-		if l.Dropped() != 1001-4*64 {
+		if l.Dropped() != added+1-4*perPiece {
 			t.Error("took a line while everything waits for a writer that is stuck")
 		}
 		begin := time.Now()
@@ -114,8 +116,8 @@ func TestAccessLoggerStuckWriter(t *testing.T) {
 		if took := time.Since(begin); took != 3*time.Second {
 			t.Errorf("Close took %v, want the 3 s that it was given", took)
 		}
-		if l.Dropped() != 1001-64 {
-			t.Errorf("got %d dropped, want all %d but those of the piece that is being written", l.Dropped(), 1001-64)
+		if l.Dropped() != added+1-perPiece {
+			t.Errorf("got %d dropped, want all %d but those of the piece that is being written", l.Dropped(), added+1-perPiece)
 		}
 		close(g.open)
 		synctest.Wait()

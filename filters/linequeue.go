@@ -6,11 +6,13 @@ import (
 )
 
 const (
-	pieceBytes  = 64 << 10 // what is written at once
-	sparePieces = 8        // kept after a burst: half a MiB
+	// pieceBytes is what is written at once. A write that takes longer than 20 µs has the runtime's watcher wake up every 20 µs for
+	// a while, so few large ones cost less: P1 of the bench 2.83 µs a call, 3.24 with 64 KiB, and no less with 1 MiB.
+	pieceBytes  = 256 << 10
+	sparePieces = 2 // kept after a burst: half a MiB
 )
 
-// lineQueue holds lines in pieces of 64 KiB until they are written. It is bounded: what does
+// lineQueue holds lines in pieces of 256 KiB until they are written. It is bounded: what does
 // not fit is refused. Its lock is held for as long as it takes to copy a line.
 type lineQueue struct {
 	mu     sync.Mutex
