@@ -148,7 +148,7 @@ func (d *domain) lead(c *motan.Call) {
 
 // lead hands a call to the route, with what every call of it has.
 func (r *route) lead(c *motan.Call) {
-	if now := motan.Now(); now-r.used.Load() > int64(time.Second) { // written rarely, as many read it
+	if now := c.Now(); now-r.used.Load() > int64(time.Second) { // written rarely, as many read it
 		r.used.Store(now)
 	}
 	c.Service, c.Group, c.Application = r.refer.Path, r.refer.Group, r.refer.Application

@@ -192,11 +192,11 @@ func (f *AccessLog) entry(c *motan.Call, now int64) entry {
 		e.exception, e.failed = c.Err.Exception(), true
 		return e
 	}
-	if ms, ok := millis(c.Reply.Get("M_pt")); ok {
+	if ms, ok := millis(c.Reply.ProcessTime()); ok {
 		e.biz = ms
 	}
 	e.replyBytes = len(c.Reply.Body())
-	e.upstream = c.Reply.Get("upstreamCode")
+	e.upstream = c.Reply.UpstreamCode()
 	e.exception, e.failed = c.Reply.Exception()
 	return e
 }

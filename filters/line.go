@@ -58,7 +58,7 @@ func (l *line) setStamp(t time.Time) {
 // columns adds the line in motan-go's form.
 func (l *line) columns(f *AccessLog, c *motan.Call, e *entry) {
 	b := append(l.buf, f.prefix...) // "name|role|"
-	if name := requestName(c); len(name) > 0 {
+	if name := c.Request.RequestName(); len(name) > 0 {
 		b = append(appendColumn(b, name), '|')
 	} else {
 		b = append(appendID(b, c), '|')
@@ -106,7 +106,7 @@ func (l *line) json(f *AccessLog, c *motan.Call, e *entry) {
 	b = append(append(append(b, `"filterName": "`...), f.name...), '"')
 	b = append(append(append(b, `, "role": "`...), f.role...), '"')
 	b = append(b, `, "requestID": `...)
-	if name := requestName(c); len(name) > 0 {
+	if name := c.Request.RequestName(); len(name) > 0 {
 		b = appendText(b, cut(name, maxName), &jsonPlain)
 	} else {
 		b = appendID(b, c)
@@ -159,10 +159,6 @@ func (e *entry) code() int64 {
 	}
 	return 200
 }
-
-// requestName is the id that an HTTP caller has given to the call, or to all calls of one request of its own, where it is
-// no number and therefore not M_rid.
-func requestName(c *motan.Call) []byte { return c.Request.Get("X-Request-Id") }
 
 // appendID appends M_rid where it is a decimal number, else the frame's id as Java prints it.
 func appendID(dst []byte, c *motan.Call) []byte {

@@ -156,13 +156,16 @@ func (f *Frame) AppendTo(dst []byte, id uint64, typ byte) []byte {
 func (f *Frame) append(dst []byte, id uint64, typ byte) []byte {
 	size := f.metaSize()
 	dst = growBuffer(dst, fixedBytes+size+len(f.body))
-	status := f.Status
-	if status == 0 {
-		status = statusNormal
+	at := len(dst)
+	dst = dst[:at+metaOffset]
+	head := dst[at:]
+	binary.BigEndian.PutUint16(head, magic)
+	head[2], head[3], head[4] = typ, f.Status, f.Serialize
+	if f.Status == 0 {
+		head[3] = statusNormal
 	}
-	dst = append(dst, magic>>8, magic&0xff, typ, status, f.Serialize)
-	dst = binary.BigEndian.AppendUint64(dst, id)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(size))
+	binary.BigEndian.PutUint64(head[5:], id)
+	binary.BigEndian.PutUint32(head[headerBytes:], uint32(size))
 	dst = f.appendMetadata(dst)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(f.body)))
 	return append(dst, f.body...)
@@ -179,13 +182,13 @@ func (f *Frame) Decode(data []byte, maxContentLength int) (int, error) {
 	if size > len(data) {
 		return 0, io.ErrUnexpectedEOF
 	}
+	f.Reset()
 	f.read(data[:size])
 	return size, nil
 }
 
-// read copies the frame that data is.
+// read makes f, which is empty, a copy of the frame that data is.
 func (f *Frame) read(data []byte) {
-	f.Reset()
 	if len(data) <= inlineBytes {
 		f.take(append(f.small[:0], data...))
 		return

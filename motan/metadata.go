@@ -101,6 +101,12 @@ func (f *Frame) RequestID() []byte { return f.get(keyRequestID, "M_rid") }
 // ProcessTime is M_pt of a reply: how long the provider took, in milliseconds, decimal.
 func (f *Frame) ProcessTime() []byte { return f.get(keyProcessTime, "M_pt") }
 
+// UpstreamCode is upstreamCode of a reply: the status with which a web service answered, decimal.
+func (f *Frame) UpstreamCode() []byte { return f.get(keyUpstream, "upstreamCode") }
+
+// RequestName is X-Request-Id, the id that an HTTP caller has given to the call where it is no number and so not M_rid.
+func (f *Frame) RequestName() []byte { return f.get(keyRequestName, "X-Request-Id") }
+
 // Framework tells whether a framework service is called (M_fws is y).
 func (f *Frame) Framework() bool { return string(f.get(keyFramework, "M_fws")) == "y" }
 

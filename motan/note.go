@@ -15,6 +15,13 @@ func (c *Call) Note(of Filter, value any) { c.notes = append(c.notes, note{of, v
 
 // Noted takes the value that the filter has noted last; nil where there is none.
 func (c *Call) Noted(of Filter) any {
+	if len(c.notes) == 0 {
+		return nil
+	}
+	return c.noted(of)
+}
+
+func (c *Call) noted(of Filter) any {
 	for i, n := range slices.Backward(c.notes) {
 		if n.of == of {
 			last := len(c.notes) - 1

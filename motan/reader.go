@@ -94,13 +94,12 @@ func (r *reader) next() ([]byte, error) {
 	return frame, nil
 }
 
-// fill makes f the frame that next returned: a large one takes the buffer along.
+// fill makes f, which is empty, the frame that next returned: a large one takes the buffer along.
 func (r *reader) fill(f *Frame, frame []byte) {
 	if len(frame) <= readBytes || r.from != r.to {
 		f.read(frame)
 		return
 	}
-	f.Reset()
 	f.take(frame)
 	r.buf, r.from, r.to = nil, 0, 0
 }
