@@ -149,8 +149,10 @@ func (s *Server) setup() {
 	if s.Logger == nil {
 		s.Logger = slog.Default()
 	}
+	s.mu.Lock() // the metrics may ask for the connections before there are any
 	s.listeners = map[*listener]struct{}{}
 	s.conns = map[*serverConn]struct{}{}
+	s.mu.Unlock()
 	s.http = &fasthttp.Server{
 		Handler:                       s.serve,
 		ErrorHandler:                  s.refuse,
