@@ -231,6 +231,7 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 	a.serving.Go(func() { a.pushes.run(looking) })      // likewise
 	a.serving.Go(func() { a.guard.run(looking) })       // likewise
 	a.serving.Go(func() { a.raiseShares(looking) })     // likewise
+	a.serving.Go(func() { a.followRules(looking) })     // likewise
 	a.serving.Go(func() { a.notifier.run(looking) })    // likewise
 	if c.RotatePerHour {
 		a.serving.Go(func() { a.logs.rotateHourly(looking) }) // likewise
@@ -269,6 +270,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 	if err := a.snapshot.Load().start(ctx); err != nil {
 		return err
 	}
+	a.compiler.recallRules(a.snapshot.Load())
 	a.compiler.steer(a.snapshot.Load())
 	return nil
 }

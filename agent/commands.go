@@ -28,6 +28,7 @@ type commands struct {
 	log      *slog.Logger
 	wrong    atomic.Int64 // texts and single commands that were ignored
 	switches *filters.Switches
+	ruled    chan struct{} // holds one when rulings may have changed
 
 	mu          sync.Mutex
 	application string              // guarded by mu
@@ -48,13 +49,14 @@ type orders struct {
 	end     func()      // ends the watch; nil before it began
 	list    command.List
 	good    string    // the text of list
+	sheet   *sheet    // traffic rules in force
 	text    string    // as it was written last, also where it means nothing
 	since   time.Time // when that was
 	problem string    // why text is not in force; empty when it is
 }
 
 func newCommands(file string, switches *filters.Switches, log *slog.Logger) *commands {
-	return &commands{file: file, switches: switches, log: log, texts: make(map[order]*orders)}
+	return &commands{file: file, switches: switches, log: log, ruled: make(chan struct{}, 1), texts: make(map[order]*orders)}
 }
 
 // use watches the commands that concern the routes of s until ctx ends, and no others any more. Those of the last run
@@ -92,6 +94,7 @@ func (k *commands) use(ctx context.Context, s *snapshot) error {
 	}
 	if gone {
 		k.flip()
+		k.tell()
 	}
 	return k.watch(ctx, fresh, wanted)
 }
@@ -122,8 +125,10 @@ func (k *commands) watch(ctx context.Context, fresh map[order]*orders, from map[
 	}
 	kept := k.recall()
 	for o, x := range fresh {
-		if text := kept[o.name()]; text != "" {
-			k.update(o, x, text)
+		for _, text := range []string{kept[o.name()+keptRules], kept[o.name()]} {
+			if text != "" {
+				k.update(o, x, text)
+			}
 		}
 		watch, end := context.WithCancel(ctx)
 		k.mu.Lock()
@@ -163,6 +168,7 @@ func (x *orders) stop() {
 // and ignored: what was in force stays.
 func (k *commands) update(o order, x *orders, text string) bool {
 	list, err := command.Parse(text)
+	rules, wrong := readSheet(text, &list)
 	k.mu.Lock()
 	if k.texts[o] != x { // it was on its way when the watch ended
 		k.mu.Unlock()
@@ -174,7 +180,16 @@ func (k *commands) update(o order, x *orders, text string) bool {
 		x.problem = err.Error()
 	} else {
 		x.list, x.good = list, text
-		x.problem = strings.Join(list.Problems, "; ")
+		problems := list.Problems
+		if wrong != nil {
+			problems = append(slices.Clip(problems), wrong.Error())
+		} else {
+			if x.sheet.reads() != rules.reads() {
+				x.sheet = rules
+				defer k.tell()
+			}
+		}
+		x.problem = strings.Join(problems, "; ")
 	}
 	k.mu.Unlock()
 	at := []any{"registry", o.registry, "group", o.scope.Group, "application", o.scope.Application}
@@ -182,6 +197,10 @@ func (k *commands) update(o order, x *orders, text string) bool {
 		k.wrong.Add(1)
 		k.log.Error("agent: a command is ignored, the one before stays in force", append(at, "err", err)...)
 		return true
+	}
+	if wrong != nil {
+		k.wrong.Add(1)
+		k.log.Error("agent: the traffic rules of a command are ignored, those before stay in force", append(at, "err", wrong)...)
 	}
 	k.wrong.Add(int64(len(list.Problems)))
 	for _, p := range list.Problems[:min(len(list.Problems), 10)] {
@@ -263,6 +282,9 @@ func (o order) name() string {
 	return strings.Join([]string{o.registry, o.scope.Group, o.scope.Application}, "/")
 }
 
+// keptRules follows the name of a place in the file where its traffic rules in force are of another text than the rest.
+const keptRules = "#trafficRules"
+
 // keep writes the texts in force.
 func (k *commands) keep() {
 	if k.file == "" {
@@ -275,6 +297,9 @@ func (k *commands) keep() {
 	for o, x := range k.texts {
 		if x.good != "" {
 			texts[o.name()] = x.good
+		}
+		if x.sheet != nil && x.sheet.text != x.good {
+			texts[o.name()+keptRules] = x.sheet.text
 		}
 	}
 	k.mu.Unlock()

@@ -27,6 +27,17 @@ type commander struct {
 	updates map[registry.Scope]func(string)
 }
 
+// unwatched is a group that the registry refuses to watch.
+const unwatched = "a/b"
+
+// Watch implements registry.Registry.
+func (r *commander) Watch(ctx context.Context, s registry.Service, update func([]registry.Node)) error {
+	if s.Group == unwatched {
+		return errors.New("no such group can be")
+	}
+	return r.Static.Watch(ctx, s, update)
+}
+
 func (r *commander) WatchCommand(_ context.Context, s registry.Scope, update func(string)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

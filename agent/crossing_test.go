@@ -33,13 +33,23 @@ motan-traffic:
 
 func meet(t *testing.T, rules string, groups ...string) *meeting {
 	t.Helper()
-	m := &meeting{reg: new(registry.Static), t: t}
+	reg := new(registry.Static)
+	return meetIn(t, reg, reg, t.TempDir(), rules, groups...)
+}
+
+// meetIn is meet with a registry that has its nodes from static, and a folder of the agent's.
+func meetIn(t *testing.T, reg registry.Registry, static *registry.Static, dir, rules string, groups ...string) *meeting {
+	t.Helper()
+	m := &meeting{reg: static, t: t}
 	for _, group := range groups {
 		m.serve(group)
 	}
 	x := Default()
-	x.Registries["static"] = func(*conf.Registry, RegistryEnv) (registry.Registry, error) { return m.reg, nil }
-	m.reloader = newReloader(t, x, meetingYAML+rules)
+	x.Registries["static"] = func(*conf.Registry, RegistryEnv) (registry.Registry, error) { return reg, nil }
+	m.reloader = &reloader{x: x, ports: []int{freePort(t), freePort(t)}}
+	c := m.parse(t, meetingYAML+rules)
+	c.Agent.RuntimeDir = dir
+	m.running = start(t, c, x)
 	motantest.Await(t, "nodes", func() bool { return m.snapshot.Load().pending() == 0 })
 	return m
 }

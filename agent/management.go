@@ -52,6 +52,7 @@ func newManagement(a *Agent) *management {
 	mux.HandleFunc("GET /api/v1/traffic", m.listTraffic)
 	mux.HandleFunc("PUT /api/v1/traffic", m.change(m.putTraffic))
 	mux.HandleFunc("POST /api/v1/traffic/ramp", m.change(m.moveRamp))
+	mux.HandleFunc("GET /api/v1/commands", m.commands)
 	mux.HandleFunc("/registry/status", m.registryStatus)
 	m.meshRoutes(mux)
 	mux.HandleFunc("/status", m.statusCounts)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"os"
 	"sync"
 	"time"
@@ -16,16 +15,17 @@ import (
 )
 
 // rulebook is what is known of the rules of motan-traffic and outlives snapshots: how calls fared, how far ramps have come,
-// which rules were laid over those of the configuration by hand. The zero rulebook remembers nothing on disk.
+// which rules were laid over those of the configuration by hand, or by commands. The zero rulebook remembers nothing on disk.
 type rulebook struct {
 	file string // of how far ramps have come; empty for nowhere
 	log  *slog.Logger
 
-	mu     sync.Mutex
-	states map[string]map[string]*traffic.State // guarded by mu; by refer and rule
-	over   map[string][]conf.TrafficRule        // guarded by mu; by conf-id of the refer
-	kept   map[string]map[string]traffic.Progress
-	seen   map[*traffic.State]traffic.Progress // guarded by mu; what was told of ramps last
+	mu        sync.Mutex
+	states    map[string]map[string]*traffic.State // guarded by mu; by refer and rule
+	over      map[string][]conf.TrafficRule        // guarded by mu; by conf-id of the refer
+	commanded *rulings                             // guarded by mu
+	kept      map[string]map[string]traffic.Progress
+	seen      map[*traffic.State]traffic.Progress // guarded by mu; what was told of ramps last
 }
 
 // referKey is how the file knows a refer.
@@ -39,10 +39,15 @@ func (b *rulebook) compile(s *snapshot) map[*route]*traffic.Rules {
 	for _, t := range s.config.Traffic {
 		lists[t.Refer] = t.Rules
 	}
-	maps.Copy(lists, b.over)
 	all := make(map[*route]*traffic.Rules)
 	for _, x := range s.all {
 		list := lists[x.refer.ConfID]
+		if commanded, ok := b.commanded.of(x.refer); ok {
+			list = commanded
+		}
+		if laid, ok := b.over[x.refer.ConfID]; ok {
+			list = laid
+		}
 		if len(list) == 0 {
 			continue
 		}
@@ -97,11 +102,13 @@ func (b *rulebook) lay(refer string, list []conf.TrafficRule) (before []conf.Tra
 	return before
 }
 
-// laid tells whether rules lie over those of the configuration.
-func (b *rulebook) laid(refer string) bool {
+// source tells whether the rules of a refer were laid over those of the configuration, by hand or by a command.
+func (b *rulebook) source(r *conf.Refer) (laid, commanded bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.over[refer] != nil
+	laid = b.over[r.ConfID] != nil
+	_, commanded = b.commanded.of(r)
+	return laid, commanded && !laid
 }
 
 // raiseShares moves the ramps of the rules in use, until ctx ends.

@@ -26,6 +26,7 @@ type statusView struct {
 	Registries []registryView   `json:"registries"`
 	Refers     int              `json:"refers"`
 	NoNodes    []string         `json:"refersWithoutNodes"` // at most 20
+	Commands   []string         `json:"commandProblems"`    // at most 10
 	Services   []serviceSummary `json:"services"`
 	Period     float64          `json:"periodSeconds"` // that the load is of
 	Load       []loadView       `json:"load"`
@@ -88,7 +89,7 @@ func (a *Agent) overview() statusView {
 		Version: Version, PID: os.Getpid(), Started: a.started, State: "ready", Available: a.announcer.ready(), Goroutines: runtime.NumGoroutine(),
 		Config:     a.reloads.view(s.config.Files),
 		Listeners:  a.listenerViews(),
-		Registries: []registryView{}, Refers: len(s.all), NoNodes: []string{}, Services: []serviceSummary{}, Load: []loadView{},
+		Registries: []registryView{}, Refers: len(s.all), NoNodes: []string{}, Commands: a.compiler.commands.problems(), Services: []serviceSummary{}, Load: []loadView{},
 	}
 	v.Config.Pushed = a.pushes.view(s)
 	samples := a.samples()

@@ -17,7 +17,8 @@ type trafficView struct {
 	Refer    string       `json:"refer"`
 	Service  string       `json:"service"`
 	Group    string       `json:"group"`
-	Laid     bool         `json:"laid,omitempty"` // over those of the configuration, by hand
+	Laid     bool         `json:"laid,omitempty"`      // over those of the configuration, by hand
+	Command  bool         `json:"commanded,omitempty"` // likewise, by a command of a registry
 	Rules    []ruleView   `json:"rules"`
 	Branches []branchView `json:"branches,omitempty"`
 }
@@ -71,7 +72,7 @@ func (m *management) listTraffic(w http.ResponseWriter, _ *http.Request) {
 	s, all := m.agent.snapshot.Load(), []*trafficView{}
 	for _, x := range s.all {
 		if v := s.traffic(x); v != nil {
-			v.Laid = m.agent.compiler.rulebook.laid(x.refer.ConfID)
+			v.Laid, v.Command = m.agent.compiler.rulebook.source(x.refer)
 			all = append(all, v)
 		}
 	}

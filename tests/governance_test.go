@@ -87,8 +87,14 @@ func (g *governed) said(method string, pairs ...string) string {
 // command writes commands for all callers of group demo.
 func (g *governed) command(t *testing.T, commands string) {
 	t.Helper()
+	g.write(t, `{"clientCommandList":[`+commands+`]}`)
+}
+
+// write writes the text of the command node of group demo.
+func (g *governed) write(t *testing.T, content string) {
+	t.Helper()
 	const path = "/motan/demo/command"
-	text := []byte(`{"clientCommandList":[` + commands + `]}`)
+	text := []byte(content)
 	_, err := g.z.Set(path, text, -1)
 	if err == zk.ErrNoNode { //nolint:errorlint // the client returns it as it is
 		_, err = g.z.Create(path, text, 0, zk.WorldACL(zk.PermAll))
@@ -193,6 +199,20 @@ func TestGovernance(t *testing.T) {
 		g.command(t, "")
 		await(t, "all calls to be answered by their own group", func() bool { return g.share(t, 20, "all") == 0 })
 		t.Logf("all calls moved within %s, back within %s", there.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+	})
+	t.Run("a command's rules send some callers to another group", func(t *testing.T) {
+		g.write(t, `{"trafficRules":[{"pattern":"com.example.*","rules":[{"name":"testers","metadata":{"x-canary":"1"},"group":"next"}]}]}`)
+		await(t, "the rule to count", func() bool { return g.said("ruled", "x-canary", "1") == "next" })
+		if got := g.said("ruled"); got != "demo" {
+			t.Errorf("a call that no rule fits: got %s, want demo", got)
+		}
+		g.write(t, `{"trafficRules":[{"pattern":"*","rules":[{"grup":"next"}]}]}`)
+		await(t, "the mistake to be told of", func() bool { return g.a.metric("motand_commands_ignored_total") == 1 })
+		if got := g.said("ruled", "x-canary", "1"); got != "next" {
+			t.Errorf("after a mistake: got %s, want the last good rules to count", got)
+		}
+		g.write(t, "{}")
+		await(t, "the end of the rules", func() bool { return g.said("ruled", "x-canary", "1") == "demo" })
 	})
 	t.Run("a fault is injected", func(t *testing.T) { testInjectedFault(t, g) })
 	t.Run("calls are mirrored", func(t *testing.T) {

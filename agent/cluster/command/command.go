@@ -61,6 +61,9 @@ type Flip struct {
 type List struct {
 	Commands []Command
 	Problems []string // what is wrong with those that are left out, and parts of them, one sentence each
+
+	Routings    []Routing // in the order of the text
+	RoutingsErr error     // why there are none, where the text has some that mean nothing
 }
 
 // Parse reads the text of a command node. Text that is empty or "{}" is a list without commands. An error says that the
@@ -76,6 +79,7 @@ func Parse(text string) (List, error) {
 	}
 	var raw struct {
 		Commands []json.RawMessage `json:"clientCommandList"`
+		Routings json.RawMessage   `json:"trafficRules"`
 	}
 	if err := json.Unmarshal([]byte(text), &raw); err != nil {
 		return l, fmt.Errorf("command: not JSON of the form {\"clientCommandList\":[...]}: %w", err)
@@ -95,6 +99,7 @@ func Parse(text string) (List, error) {
 		l.Commands = append(l.Commands, c)
 	}
 	slices.SortStableFunc(l.Commands, func(a, b Command) int { return cmp.Compare(a.Index, b.Index) })
+	l.Routings, l.RoutingsErr = parseRoutings(raw.Routings)
 	return l, nil
 }
 

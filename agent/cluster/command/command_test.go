@@ -54,6 +54,35 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+// Traffic rules stand beside the commands: all of them count or none, and the commands do in either case.
+func TestRoutings(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       int
+		wrong      string
+	}{
+		{"none", `null`, 0, ""},
+		{"empty", `[]`, 0, ""},
+		{"some", `[{"pattern":"a*","rules":[1]},{"pattern":"*","rules":[]}]`, 2, ""},
+		{"not a list", `{}`, 0, "not of the form"},
+		{"an entry", `[{"pattern":"*","rules":[]},1]`, 0, "not of the form"},
+		{"pattern", `[{"pattern":"*","rules":[]},{"pattern":"("}]`, 0, "entry 2: pattern"},
+		{"without rules", `[{"pattern":"*"}]`, 0, "entry 1: there are no rules"},
+		{"too many", `[` + strings.Repeat(`{},`, maxCommands) + `{}]`, 0, "more than the 1000"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := parse(t, `{"clientCommandList":[{"pattern":"*"}],"trafficRules":`+tt.text+`}`)
+			if len(l.Routings) != tt.want || len(l.Commands) != 1 {
+				t.Errorf("got %d entries and %d commands, want %d and 1", len(l.Routings), len(l.Commands), tt.want)
+			}
+			if got := fmt.Sprint(l.RoutingsErr); tt.wrong == "" && l.RoutingsErr != nil || !strings.Contains(got, tt.wrong) {
+				t.Errorf("error: got %s, want one with %q", got, tt.wrong)
+			}
+		})
+	}
+}
+
 // What is wrong in one place leaves the rest as it is.
 func TestProblems(t *testing.T) {
 	tests := []struct {

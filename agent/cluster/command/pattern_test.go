@@ -72,6 +72,8 @@ func FuzzParse(f *testing.F) {
 		`{"clientCommandList":[{"index":1,"commandType":0,"pattern":"com.*&!a","mergeGroups":["g:3","h"],"routeRules":["10.* to !10.1.*"]}]}`,
 		`{"clientCommandList":[{"commandType":1,"pattern":"*"},{"commandType":2,"pattern":"a:true"}]}`,
 		`{"clientCommandList":[null,1,{"pattern":"("}]}`,
+		`{"trafficRules":[{"pattern":"com.*","rules":[{"name":"a","percent":5,"group":"b"}]}]}`,
+		`{"trafficRules":[{"pattern":"*","rules":null},{"pattern":"("}]}`,
 	} {
 		f.Add(seed, "com.a.S", "10.1.2.3")
 	}
@@ -94,5 +96,11 @@ func FuzzParse(f *testing.F) {
 		}
 		s.Degraded(path)
 		s.Switches()
+		for _, r := range l.Routings {
+			r.Pattern.Match(path)
+			if len(r.Rules) == 0 || l.RoutingsErr != nil {
+				t.Errorf("got routing %+v with error %v", r, l.RoutingsErr)
+			}
+		}
 	})
 }
