@@ -37,6 +37,7 @@ type Agent struct {
 	switchers  *switchers
 	metadata   *metadata
 	reporter   *reporter
+	expiries   *certificates
 	logs       *logs        // nil before build
 	locks      locks        // on the folders of the state
 	given      *inheritance // what others have opened; nil for nothing
@@ -96,11 +97,12 @@ func newAgent(c *conf.Config, x Extensions, given *inheritance) (*Agent, error) 
 }
 
 func (a *Agent) build(c *conf.Config, x Extensions) error {
-	logs, err := openLogs(c)
+	a.expiries = new(certificates)
+	logs, err := openLogs(c, a.expiries)
 	if err != nil {
 		return err
 	}
-	a.log, a.logs = logs.log, logs
+	a.log, a.logs, a.expiries.log = logs.log, logs, logs.log
 	ip := c.Agent.LocalIP
 	if ip == "" {
 		ip = localIP()
@@ -110,7 +112,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 		extensions: x, pool: new(cluster.Pool), metrics: newMetrics(), accessLog: logs.access,
 		states: new(filters.States), switches: new(filters.Switches), spans: logs.spans, route: a.routeTo,
 		local: new(registry.Local), localIP: ip, log: a.log,
-		inUse: &a.routes, demands: &a.demands,
+		inUse: &a.routes, demands: &a.demands, expiries: a.expiries,
 	}
 	a.compiler.rulebook.file, a.compiler.rulebook.log = filepath.Join(c.Agent.RuntimeDir, "traffic.json"), a.log
 	a.demands.refer = a.demand
@@ -130,6 +132,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	a.snapshot.Store(s)
 	a.switchers = newSwitchers(a.compiler.switches, c.Agent.RuntimeDir, a.log)
 	a.switchers.use(s)
+	a.expiries.read(s.config)
 	if a.listeners, err = listen(c, s.ports, a.given); err != nil {
 		return err
 	}
@@ -225,14 +228,15 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 		registries: func() map[string]registry.Registry { return a.snapshot.Load().registries },
 		clients:    a.compiler.pool.Each, unknown: func() []string { return a.snapshot.Load().unknown() }, log: a.log,
 	}
-	a.serving.Go(func() { t.run(looking) })             // ends with looking
-	a.serving.Go(func() { a.forgetUpstreams(looking) }) // likewise
-	a.serving.Go(func() { a.reporter.run(looking) })    // likewise
-	a.serving.Go(func() { a.pushes.run(looking) })      // likewise
-	a.serving.Go(func() { a.guard.run(looking) })       // likewise
-	a.serving.Go(func() { a.raiseShares(looking) })     // likewise
-	a.serving.Go(func() { a.followRules(looking) })     // likewise
-	a.serving.Go(func() { a.notifier.run(looking) })    // likewise
+	a.serving.Go(func() { t.run(looking) })                    // ends with looking
+	a.serving.Go(func() { a.forgetUpstreams(looking) })        // likewise
+	a.serving.Go(func() { a.reporter.run(looking) })           // likewise
+	a.serving.Go(func() { a.pushes.run(looking) })             // likewise
+	a.serving.Go(func() { a.guard.run(looking) })              // likewise
+	a.serving.Go(func() { a.raiseShares(looking) })            // likewise
+	a.serving.Go(func() { a.followRules(looking) })            // likewise
+	a.serving.Go(func() { a.notifier.run(looking) })           // likewise
+	a.serving.Go(func() { a.expiries.run(looking, a.config) }) // likewise
 	if c.RotatePerHour {
 		a.serving.Go(func() { a.logs.rotateHourly(looking) }) // likewise
 	}
@@ -254,6 +258,9 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 	}
 	return failure
 }
+
+// config is the configuration in use.
+func (a *Agent) config() *conf.Config { return a.snapshot.Load().config }
 
 // prepare takes the snapshot into use; nothing is served yet.
 func (a *Agent) prepare(ctx context.Context) error {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -57,6 +58,9 @@ func tryCompile(c *conf.Config, x Extensions, log *slog.Logger) error {
 		return err
 	}
 	warnOfUnserved(log, c, s.registries)
+	expiries := &certificates{log: log}
+	expiries.read(c)
+	expiries.tell(time.Now())
 	s.close()
 	return nil
 }

@@ -50,6 +50,7 @@ type compiler struct {
 	attic      attic
 	inUse      *atomic.Pointer[routes] // of the agent; nil where no call comes
 	demands    *demands                // likewise
+	expiries   *certificates           // nil for snapshots that are not used
 	linger     time.Duration           // how long what was taken out of use is kept for calls that may have found it
 	background sync.WaitGroup          // registries that are left, checks that end
 }
@@ -175,7 +176,7 @@ func (k *compiler) newRegistry(c *conf.Config, r *conf.Registry) (registry.Regis
 	if !ok {
 		return nil, fmt.Errorf("%s: registry %s: protocol %q is not known", r.Position, r.ID, r.Protocol)
 	}
-	reg, err := newRegistry(r, RegistryEnv{Local: k.local, LocalIP: k.localIP, Application: c.Agent.Application, Log: k.log})
+	reg, err := newRegistry(r, RegistryEnv{Local: k.local, LocalIP: k.localIP, Application: c.Agent.Application, Log: k.log, Seen: k.expiries.seen("motan-registry." + r.ID)})
 	if err != nil {
 		return nil, fmt.Errorf("%s: registry %s: %w", r.Position, r.ID, err)
 	}
@@ -315,7 +316,7 @@ func (k *compiler) newExport(c *conf.Config, x *conf.Service) (*export, error) {
 	if err != nil {
 		return nil, err
 	}
-	provider, free, err := k.extensions.provider(x, ProviderEnv{Config: c, Pool: k.pool, Log: k.log})
+	provider, free, err := k.extensions.provider(x, ProviderEnv{Config: c, Pool: k.pool, Log: k.log, Seen: k.expiries.seen("motan-service." + x.ID)})
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/motand/motand/conf"
@@ -23,12 +22,12 @@ func newEtcd(r *conf.Registry, e RegistryEnv) (registry.Registry, error) {
 	if o.Auth, err = password(r); err != nil {
 		return nil, err
 	}
-	t := etcd.TLS{CA: r.Params["tlsCA"], Cert: r.Params["tlsCert"], Key: r.Params["tlsKey"], ServerName: r.Params["tlsServerName"]}
-	switch {
-	case isTrue(r.Params["tls"]):
-		o.TLS = &t
-	case t != etcd.TLS{}:
-		return nil, fmt.Errorf("%s: keys of TLS without tls: true; connections would not be encrypted", r.Position)
+	t, secure, err := tlsOf(r)
+	if err != nil {
+		return nil, err
+	}
+	if secure {
+		o.TLS = &etcd.TLS{CA: t.ca, Cert: t.cert, Key: t.key, ServerName: t.serverName, Seen: e.Seen}
 	}
 	return etcd.New(o)
 }

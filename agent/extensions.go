@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -36,6 +37,9 @@ type RegistryEnv struct {
 	LocalIP     string
 	Application string
 	Log         *slog.Logger
+
+	// Seen is told the certificate that a server of the registry has shown on each connection. It may be nil.
+	Seen func(server string, shown *x509.Certificate)
 }
 
 // Default returns new tables of everything that motand brings along.

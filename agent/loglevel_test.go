@@ -33,7 +33,7 @@ func TestLogConfig(t *testing.T) {
 // A file that was moved away is begun anew by reopen; rotate begins a new one and keeps, or compresses, the old.
 func TestReopenAndRotate(t *testing.T) {
 	dir := t.TempDir()
-	l, err := openLogs(logging(t, "motan-agent: {log_dir: "+dir+", log_async: false, log_max_files: 3}\n", func(*conf.Agent) {}))
+	l, err := openLogs(logging(t, "motan-agent: {log_dir: "+dir+", log_async: false, log_max_files: 3}\n", func(*conf.Agent) {}), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

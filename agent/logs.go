@@ -39,8 +39,8 @@ const (
 )
 
 // openLogs opens the log (standard error unless log_dir is written), the access log and the audit log (motand-access.log
-// and motand-audit.log in log_dir unless accessLog and auditLog say otherwise).
-func openLogs(c *conf.Config) (*logs, error) {
+// and motand-audit.log in log_dir unless accessLog and auditLog say otherwise). x is told of the collector's certificate.
+func openLogs(c *conf.Config, x *certificates) (*logs, error) {
 	a := &c.Agent
 	l := &logs{level: new(slog.LevelVar), lost: func() int64 { return 0 }}
 	l.level.Set(level(a.LogLevel))
@@ -58,7 +58,7 @@ func openLogs(c *conf.Config) (*logs, error) {
 		l.end()
 		return nil, err
 	}
-	if err := l.openSpans(a); err != nil {
+	if err := l.openSpans(a, x); err != nil {
 		l.end()
 		return nil, err
 	}

@@ -49,7 +49,7 @@ func TestOpenLogs(t *testing.T) {
 					a.LogDir = strings.ReplaceAll(a.LogDir, "DIR", dir)
 				}
 			})
-			l, err := openLogs(c)
+			l, err := openLogs(c, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,7 +87,7 @@ func TestLogThatCannotBeWritten(t *testing.T) {
 		"motan-agent: {log_dir: DIR/file/below}\n",
 		"motan-agent: {accessLog: DIR}\n", // a folder
 	} {
-		_, err := openLogs(logging(t, strings.ReplaceAll(text, "DIR", dir), func(*conf.Agent) {}))
+		_, err := openLogs(logging(t, strings.ReplaceAll(text, "DIR", dir), func(*conf.Agent) {}), nil)
 		var kind *ConfigError
 		if !errors.As(err, &kind) || !strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: got %v, want a *ConfigError with the path", text, err)
@@ -98,7 +98,7 @@ func TestLogThatCannotBeWritten(t *testing.T) {
 func TestLogForm(t *testing.T) {
 	for _, structured := range []bool{false, true} {
 		dir := t.TempDir()
-		l, err := openLogs(logging(t, "motan-agent: {log_dir: "+dir+", log_level: warn}\n", func(a *conf.Agent) { a.LogStructured = structured }))
+		l, err := openLogs(logging(t, "motan-agent: {log_dir: "+dir+", log_level: warn}\n", func(a *conf.Agent) { a.LogStructured = structured }), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

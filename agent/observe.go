@@ -21,7 +21,7 @@ func (a *Agent) observe() {
 	figures = append(figures, a.serviceFigures()...)
 	figures = append(figures, a.syncFigures()...)
 	figures = append(figures, a.reloads.figures()...)
-	figures = append(figures, a.upgrades.figure())
+	figures = append(figures, a.upgrades.figure(), a.expiries.figure())
 	figures = append(figures, a.reporter.figures()...)
 	figures = append(figures, a.trafficFigures()...)
 	for _, f := range figures {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
@@ -22,6 +23,9 @@ type ProviderEnv struct {
 	Config *conf.Config
 	Pool   *cluster.Pool
 	Log    *slog.Logger
+
+	// Seen is told the certificate that a web service has shown on each connection. It may be nil.
+	Seen func(server string, shown *x509.Certificate)
 }
 
 // motanProvider hands calls to a Motan server on this host (provider motan2 or motan).
@@ -119,6 +123,7 @@ func httpSettings(s *conf.Service, e ProviderEnv) httpbridge.ProviderSettings {
 		ProxySchema:         h.ProxySchema,
 		TLS: httpbridge.TLSSettings{
 			CA: h.ProxyTLS.CA, Cert: h.ProxyTLS.Cert, Key: h.ProxyTLS.Key, ServerName: h.ProxyTLS.ServerName, Insecure: !h.ProxyTLS.Verify,
+			Seen: e.Seen,
 		},
 		MaxConnections:        h.MaxConnections,
 		KeepaliveTimeout:      h.KeepaliveTimeout,

@@ -98,6 +98,7 @@ func (a *Agent) Reload(c *conf.Config) error {
 	a.show(s)
 	a.pushes.follow(s)
 	a.source.keep(next, a.log)
+	a.expiries.read(s.config)
 	a.reporter.use(&next.Metrics)
 	a.useForward(&next.Agent)
 	a.log.Info("agent: configuration reloaded", "refers", len(s.all), "kept_refers", kept(s.all, old.all),

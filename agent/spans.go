@@ -8,11 +8,11 @@ import (
 )
 
 // openSpans makes what takes the spans of traced calls to where the configuration says.
-func (l *logs) openSpans(a *conf.Agent) error {
+func (l *logs) openSpans(a *conf.Agent, x *certificates) error {
 	if a.TraceEndpoint == "" && a.TraceFile == "" {
 		return nil
 	}
-	o := trace.Options{URL: a.TraceEndpoint, Headers: a.TraceHeaders, Queue: a.TraceQueueSize, Service: a.Application, Version: Version, Log: l.log}
+	o := trace.Options{URL: a.TraceEndpoint, Headers: a.TraceHeaders, Queue: a.TraceQueueSize, Service: a.Application, Version: Version, Log: l.log, Seen: x.seen(traceEntry)}
 	o.Host, _ = os.Hostname() // unnamed, if it has none
 	if a.TraceFile != "" {
 		file, err := l.file(a, a.TraceFile)

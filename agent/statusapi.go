@@ -30,6 +30,8 @@ type statusView struct {
 	Services   []serviceSummary `json:"services"`
 	Period     float64          `json:"periodSeconds"` // that the load is of
 	Load       []loadView       `json:"load"`
+
+	Certificates []certificate `json:"certificates"` // all that are in use, those first that end first
 }
 
 type configView struct {
@@ -87,7 +89,7 @@ func (a *Agent) overview() statusView {
 	s := a.snapshot.Load()
 	v := statusView{
 		Version: Version, PID: os.Getpid(), Started: a.started, State: "ready", Available: a.announcer.ready(), Goroutines: runtime.NumGoroutine(),
-		Config:     a.reloads.view(s.config.Files),
+		Config: a.reloads.view(s.config.Files), Certificates: a.expiries.list(),
 		Listeners:  a.listenerViews(),
 		Registries: []registryView{}, Refers: len(s.all), NoNodes: []string{}, Commands: a.compiler.commands.problems(), Services: []serviceSummary{}, Load: []loadView{},
 	}

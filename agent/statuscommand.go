@@ -153,6 +153,13 @@ func (v *statusView) printTables(w *bytes.Buffer) {
 			row(shown(s.Service), shown(s.Group), choose(s.Available, "yes", "no"), provider)
 		}
 	})
+	table(w, "CERTIFICATE OF\tKIND\tFILE OR SERVER\tENDS", func(row func(...any)) {
+		for _, c := range v.Certificates {
+			if now := time.Now(); c.near(now) {
+				row(shown(c.Entry), c.Kind, shown(c.Name), c.state(now))
+			}
+		}
+	})
 	table(w, fmt.Sprintf("CALLS IN %gs\tSERVICE\tGROUP\tCALLS\tFAILED\tP50 MS\tP99 MS", v.Period), func(row func(...any)) {
 		for _, l := range v.Load {
 			row(l.Direction, shown(l.Service), shown(l.Group), l.Calls, l.Failed, fmt.Sprintf("%.2f", l.P50), fmt.Sprintf("%.2f", l.P99))

@@ -29,14 +29,26 @@ func newZooKeeper(r *conf.Registry, e RegistryEnv) (registry.Registry, error) {
 	if o.Auth, err = password(r); err != nil {
 		return nil, err
 	}
-	t := zookeeper.TLS{CA: r.Params["tlsCA"], Cert: r.Params["tlsCert"], Key: r.Params["tlsKey"], ServerName: r.Params["tlsServerName"]}
-	switch {
-	case isTrue(r.Params["tls"]):
-		o.TLS = &t
-	case t != zookeeper.TLS{}:
-		return nil, fmt.Errorf("%s: keys of TLS without tls: true; connections would not be encrypted", r.Position)
+	t, secure, err := tlsOf(r)
+	if err != nil {
+		return nil, err
+	}
+	if secure {
+		o.TLS = &zookeeper.TLS{CA: t.ca, Cert: t.cert, Key: t.key, ServerName: t.serverName, Seen: e.Seen}
 	}
 	return zookeeper.New(o)
+}
+
+// tlsKeys are what a registry's entry says of TLS.
+type tlsKeys struct{ ca, cert, key, serverName string }
+
+// tlsOf reads them, and whether connections are to be encrypted.
+func tlsOf(r *conf.Registry) (t tlsKeys, secure bool, err error) {
+	t = tlsKeys{r.Params["tlsCA"], r.Params["tlsCert"], r.Params["tlsKey"], r.Params["tlsServerName"]}
+	if secure = isTrue(r.Params["tls"]); !secure && t != (tlsKeys{}) {
+		err = fmt.Errorf("%s: keys of TLS without tls: true; connections would not be encrypted", r.Position)
+	}
+	return t, secure, err
 }
 
 func isTrue(text string) bool {

@@ -110,9 +110,12 @@ func (u *upstream) dial(timeout time.Duration) (net.Conn, error) {
 		conn.Close()
 		return nil, &dialError{err}
 	}
-	made, err := secure(newKeptConn(conn, true), config, timeout-time.Since(begun))
+	made, shown, err := secure(newKeptConn(conn, true), config, timeout-time.Since(begun))
 	if err != nil {
 		return nil, &dialError{err}
+	}
+	if u.tls.Seen != nil {
+		u.tls.Seen(u.address, shown)
 	}
 	return made, nil
 }

@@ -56,6 +56,9 @@ type TLSSettings struct {
 	Cert, Key  string // PEM files of our certificate, both or neither
 	ServerName string // whose certificate it must be; empty means the domain, else the host of the address
 	Insecure   bool   // any certificate will do
+
+	// Seen is told the certificate that a web service has shown on each connection; nil for nobody. It must not block.
+	Seen func(address string, shown *x509.Certificate)
 }
 
 // config is what a connection to the host name is made with.
@@ -87,10 +90,10 @@ func (s *TLSSettings) config(name string) (*tls.Config, error) {
 	return c, nil
 }
 
-// secure shakes hands over conn, and closes it where that fails.
-func secure(conn *keptConn, config *tls.Config, timeout time.Duration) (net.Conn, error) {
+// secure shakes hands over conn, and closes it where that fails. shown is the certificate of the other side.
+func secure(conn *keptConn, config *tls.Config, timeout time.Duration) (made net.Conn, shown *x509.Certificate, err error) {
 	c := tls.Client(conn, config)
-	err := c.SetDeadline(time.Now().Add(timeout))
+	err = c.SetDeadline(time.Now().Add(timeout))
 	if err == nil {
 		err = c.Handshake()
 	}
@@ -99,7 +102,7 @@ func secure(conn *keptConn, config *tls.Config, timeout time.Duration) (net.Conn
 	}
 	if err != nil {
 		conn.Close()
-		return nil, err
+		return nil, nil, err
 	}
-	return &secureConn{webConn{Conn: c}}, nil
+	return &secureConn{webConn{Conn: c}}, c.ConnectionState().PeerCertificates[0], nil
 }

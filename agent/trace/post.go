@@ -39,6 +39,9 @@ func (r *Recorder) postOnce(body []byte) (again bool, err error) {
 	if err != nil {
 		return true, fmt.Errorf("send spans: %w", err) // which names the URL
 	}
+	if s := answer.TLS; s != nil && r.options.Seen != nil && len(s.PeerCertificates) > 0 {
+		r.options.Seen(req.URL.Host, s.PeerCertificates[0])
+	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10)) // so that the connection is kept
 	if err := answer.Body.Close(); err != nil {
 		return true, fmt.Errorf("send spans to %s: %w", r.options.URL, err)

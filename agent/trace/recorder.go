@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,9 @@ type Options struct {
 
 	Service, Host, Version string // of this agent, told with each batch
 	Log                    *slog.Logger
+
+	// Seen is told the certificate that the collector has shown; nil for nobody. It must not block.
+	Seen func(server string, shown *x509.Certificate)
 }
 
 // Recorder takes spans from calls and sends them on. Its methods may be called at once.

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"io"
@@ -155,6 +156,23 @@ func TestCollector(t *testing.T) {
 	}
 	if r.exported.Load() != maxBatch || r.lost.Load() != 0 {
 		t.Errorf("got %d exported, %d lost", r.exported.Load(), r.lost.Load())
+	}
+}
+
+func TestCollectorOverTLS(t *testing.T) {
+	collector := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer collector.Close()
+	var shown []string // of one goroutine, which has ended when it is read
+	r := NewRecorder(Options{URL: collector.URL, Seen: func(server string, c *x509.Certificate) { shown = append(shown, server+" "+c.SerialNumber.String()) }})
+	r.client.Transport = collector.Client().Transport
+	r.Start()
+	ended(r, nil)
+	await(t, "the span", func() bool { return r.exported.Load() == 1 })
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if want := collector.Listener.Addr().String() + " " + collector.Certificate().SerialNumber.String(); len(shown) != 1 || shown[0] != want {
+		t.Errorf("got certificates %q, want %q", shown, want)
 	}
 }
 

@@ -2,8 +2,11 @@ package etcd
 
 import (
 	"context"
+	"crypto/x509"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -57,16 +60,29 @@ func TestAuth(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	s, files := etcdtest.StartTLS(t)
-	r := open(t, s, func(o *Options) { o.TLS = &TLS{CA: files.CA, Cert: files.Cert, Key: files.Key} })
+	var shown [2]atomic.Pointer[x509.Certificate]
+	see := func(i int) func(string, *x509.Certificate) {
+		return func(server string, c *x509.Certificate) {
+			if server != "" {
+				shown[i].Store(c)
+			}
+		}
+	}
+	r := open(t, s, func(o *Options) { o.TLS = &TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, Seen: see(0)} })
 	list := watch(t, r)
 	if err := r.Announce(t.Context(), provider(8001)); err != nil {
 		t.Fatal(err)
 	}
 	list.expect(t, "10.0.0.1:8001")
 	named := open(t, s, func(o *Options) {
-		o.TLS = &TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: "127.0.0.1"}
+		o.TLS = &TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: "127.0.0.1", Seen: see(1)}
 	})
 	watch(t, named).expect(t, "10.0.0.1:8001")
+	for i := range shown {
+		if c := shown[i].Load(); c == nil || c.NotAfter.Before(time.Now()) {
+			t.Errorf("connection %d: got %v, want the server's certificate to be told of", i, c)
+		}
+	}
 	for name, change := range map[string]func(*Options){
 		"without certificate":               func(o *Options) { o.TLS = &TLS{CA: files.CA} },
 		"of another name":                   func(o *Options) { o.TLS = &TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: "other"} },

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -13,6 +14,9 @@ type TLS struct {
 	CA         string // certificates of who signed the servers'; empty: those that the system trusts
 	Cert, Key  string // our certificate and its key, for servers that ask for one; both or none
 	ServerName string // the name in the servers' certificates; empty: the host of the address
+
+	// Seen is told the certificate that a server has shown on each connection; nil for nobody. It must not block.
+	Seen func(server string, shown *x509.Certificate)
 }
 
 // config returns what the client library needs, or what is wrong with the files.
@@ -28,9 +32,16 @@ func (t *TLS) config() (*tls.Config, error) {
 			return nil, fmt.Errorf("registry/etcd: TLS: %s holds no certificate in PEM form", t.CA)
 		}
 	}
-	if t.ServerName != "" { // the library puts the host of the address into ServerName, whatever is there
-		c.InsecureSkipVerify = true
-		c.VerifyConnection = func(s tls.ConnectionState) error { return verify(s, c.RootCAs, t.ServerName) }
+	// The library puts the host of the address into ServerName, whatever is there.
+	c.InsecureSkipVerify = t.ServerName != ""
+	c.VerifyConnection = func(s tls.ConnectionState) error {
+		if t.ServerName != "" {
+			if err := verify(s, c.RootCAs, t.ServerName); err != nil {
+				return err
+			}
+		}
+		t.tell(s)
+		return nil
 	}
 	switch {
 	case t.Cert == "" && t.Key == "":
@@ -43,6 +54,16 @@ func (t *TLS) config() (*tls.Config, error) {
 	}
 	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return t.pair() }
 	return c, nil
+}
+
+// tell says whose certificate a server has shown. Its address is not known here: its name is that which was asked for, or
+// the one of the certificate where an IP address was.
+func (t *TLS) tell(s tls.ConnectionState) {
+	if t.Seen == nil || len(s.PeerCertificates) == 0 {
+		return
+	}
+	shown := s.PeerCertificates[0]
+	t.Seen(cmp.Or(s.ServerName, shown.Subject.CommonName, shown.Subject.String()), shown)
 }
 
 func (t *TLS) pair() (*tls.Certificate, error) {

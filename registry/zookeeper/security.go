@@ -65,6 +65,9 @@ type TLS struct {
 	CA         string // certificates of who signed the servers'; empty: those that the system trusts
 	Cert, Key  string // our own certificate and its key, for servers that ask for one; both or none
 	ServerName string // the name in the servers' certificates; empty: the host of the address
+
+	// Seen is told the certificate that a server has shown on each connection; nil for nobody. It must not block.
+	Seen func(server string, shown *x509.Certificate)
 }
 
 // config returns what a connection to host needs, or what is wrong with the files.
@@ -124,6 +127,9 @@ func (t *TLS) dial(plain dialer) dialer {
 		if err := conn.HandshakeContext(ctx); err != nil {
 			tcp.Close()
 			return nil, fmt.Errorf("TLS: %w", err)
+		}
+		if shown := conn.ConnectionState().PeerCertificates; t.Seen != nil && len(shown) > 0 {
+			t.Seen(address, shown[0])
 		}
 		return conn, nil
 	}

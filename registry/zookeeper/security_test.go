@@ -1,11 +1,13 @@
 package zookeeper
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,7 +21,12 @@ import (
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	s, secure := zktest.StartTLS(t)
-	good := TLS{CA: secure.CA, Cert: secure.Cert, Key: secure.Key}
+	var shown atomic.Pointer[x509.Certificate]
+	good := TLS{CA: secure.CA, Cert: secure.Cert, Key: secure.Key, Seen: func(server string, c *x509.Certificate) {
+		if server == secure.Addr {
+			shown.Store(c)
+		}
+	}}
 	r := open(t, s, func(o *Options) { o.Address, o.TLS, o.SessionTimeout = secure.Addr, &good, 4*time.Second })
 	list := watch(t, r, testService)
 	if err := r.Announce(t.Context(), provider(8001)); err != nil {
@@ -30,6 +37,9 @@ func TestTLS(t *testing.T) {
 	s.Restart()
 	list.expect(t, "10.0.0.1:8001")
 	connected(t, r)
+	if c := shown.Load(); c == nil || c.NotAfter.Before(time.Now()) {
+		t.Errorf("got %v, want the server's certificate to be told of", c)
+	}
 
 	for name, bad := range map[string]struct {
 		tls  TLS
