@@ -22,6 +22,7 @@ import (
 type reporter struct {
 	period  *metrics.Period
 	samples func() map[string]int64 // of the process, by motan-go's names
+	shows   func(exemplars bool)
 	log     *slog.Logger
 
 	application string // of the agent
@@ -43,16 +44,18 @@ const (
 
 func newReporter(a *Agent, m *conf.Metrics) *reporter {
 	r := &reporter{
-		period: metrics.NewPeriod(a.compiler.metrics), samples: a.samples,
+		period: metrics.NewPeriod(a.compiler.metrics), samples: a.samples, shows: a.compiler.metrics.ShowExemplars,
 		application: a.snapshot.Load().config.Agent.Application, log: a.log, changed: make(chan struct{}, 1), ill: make(map[string]bool),
 	}
 	r.settings.Store(m)
+	r.shows(m.Exemplars)
 	return r
 }
 
 // use takes other settings into use, from the next period on.
 func (r *reporter) use(m *conf.Metrics) {
 	r.settings.Store(m)
+	r.shows(m.Exemplars)
 	select {
 	case r.changed <- struct{}{}:
 	default: // somebody has told it already

@@ -19,7 +19,7 @@ func newTestReporter(t *testing.T, m *conf.Metrics) (r *reporter, count func()) 
 	counted := metrics.New(metrics.Options{})
 	r = &reporter{
 		period: metrics.NewPeriod(counted), samples: func() map[string]int64 { return map[string]int64{"cpu": 7, "memory": 21} },
-		application: "shop-web", log: slog.New(slog.DiscardHandler), changed: make(chan struct{}, 1), ill: make(map[string]bool),
+		application: "shop-web", shows: func(bool) {}, log: slog.New(slog.DiscardHandler), changed: make(chan struct{}, 1), ill: make(map[string]bool),
 	}
 	r.settings.Store(m)
 	return r, func() {

@@ -42,6 +42,7 @@ func otherKeys() []Key {
 	keys = append(keys, inSections([]Key{
 		{Name: "period", Type: Int, Unit: "s", Default: "5", Min: 1, Max: 3600, Description: "how often metrics are sent"},
 		{Name: "processor", Type: Int, Default: "1", Min: 1, Description: "motan-go's goroutines for metrics; not needed here"},
+		{Name: "exemplars", Type: Bool, Default: "false", Since: motand, Description: "durations on /metrics name a traced call for each bucket, in OpenMetrics, which Prometheus asks for"},
 		{Name: "graphite", Type: Items, Description: "receivers: name, host, port"},
 	}, sectionMetrics)...)
 	return append(keys, inSections([]Key{

@@ -11,6 +11,7 @@ type Metrics struct {
 	Period    time.Duration // seconds in the file, default 5 s
 	PeriodAt  Position      // where it is written; zero for the default
 	Processor int           // read for compatibility, default 1
+	Exemplars bool          // default false
 	Graphite  []Graphite
 }
 
@@ -35,6 +36,7 @@ func (c *checker) readMetrics() {
 	v := c.read(source{section: sectionMetrics, path: sectionMetrics, owner: sectionMetrics, strict: true, fold: true}, n)
 	m.Period, m.PeriodAt = v.duration("period"), v.set["period"].at
 	m.Processor = v.int("processor")
+	m.Exemplars = v.bool("exemplars")
 	if n == nil {
 		return
 	}

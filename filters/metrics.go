@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/motand/motand/agent/metrics"
+	"github.com/motand/motand/agent/trace"
 	"github.com/motand/motand/motan"
 )
 
@@ -23,6 +24,9 @@ import (
 //
 // Settings: none. With the switch metricsReqApp, which is off, attempts of programs here are counted once more under the
 // application that the call names (M_s), where that is another one.
+//
+// With exemplars: true in the section metrics, histograms name for each bucket the trace of a call that was recorded, to those
+// who read them as OpenMetrics.
 //
 // Metrics: motand_calls_total, motand_call_duration_seconds, motand_slow_calls_total (longer
 // than 200 ms). A service has at most 200 methods of its own there, the rest is counted as the
@@ -99,7 +103,13 @@ func (f *Metrics) Reply(c *motan.Call) {
 	}
 	now := c.Now()
 	took, end := time.Duration(now-start), outcome(c)
-	service.Method(c.Request.Method()).Count(took, end)
+	method := service.Method(c.Request.Method())
+	method.Count(took, end)
+	if f.registry.Exemplars() {
+		if x := trace.Read(&c.Request); x.Valid() && x.Recorded == trace.Yes {
+			method.Exemplify(took, x.Trace)
+		}
+	}
 	if f.notables != nil {
 		f.notables.see(f.role, c, now, took, end != metrics.OK)
 	}

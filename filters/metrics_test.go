@@ -3,6 +3,9 @@ package filters
 import (
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -159,6 +162,43 @@ func TestMetricsAllocatesNothing(t *testing.T) {
 	c.Group = "g2"
 	if got := testing.AllocsPerRun(1000, func() { f.Reply(c) }); got != 0 {
 		t.Errorf("with another group: got %v allocations, want 0", got)
+	}
+}
+
+// Exemplars are of calls that a trace has recorded, and while they are wanted only.
+func TestMetricsExemplars(t *testing.T) {
+	const id = "0af7651916cd43dd8448eb211c80319c"
+	tests := []struct {
+		name, key, value string
+		on, want         bool
+	}{
+		{"recorded", "traceparent", "00-" + id + "-b7ad6b7169203331-01", true, true},
+		{"recorded, by B3", "b3", id + "-b7ad6b7169203331-1", true, true},
+		{"not recorded", "traceparent", "00-" + id + "-b7ad6b7169203331-00", true, false},
+		{"no trace", "x-b3-sampled", "1", true, false},
+		{"not wanted", "traceparent", "00-" + id + "-b7ad6b7169203331-01", false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := metrics.New(metrics.Options{})
+			r.ShowExemplars(tt.on)
+			f := build(t, "metrics", Settings{Role: ClientAgent, Group: "g", Metrics: r})
+			c := newCall("hello")
+			c.Request.Set(tt.key, tt.value)
+			arrived(t, c)
+			f.Reply(c)
+			if n := testing.AllocsPerRun(100, func() { f.Reply(c) }); n != 0 { // one example in a second
+				t.Errorf("got %v allocations, want 0", n)
+			}
+			r.ShowExemplars(true)
+			q := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+			q.Header.Set("Accept", "application/openmetrics-text;version=1.0.0")
+			w := httptest.NewRecorder()
+			r.Handler().ServeHTTP(w, q)
+			if got := strings.Contains(w.Body.String(), `# {trace_id="`+id+`"} 0.006 `); got != tt.want {
+				t.Errorf("got an exemplar: %v, want %v in\n%s", got, tt.want, w.Body)
+			}
+		})
 	}
 }
 

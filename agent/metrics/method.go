@@ -13,6 +13,8 @@ type Method struct {
 	name    string
 	first   *counters
 	further [maxSets]atomic.Pointer[counters]
+
+	exemplars atomic.Pointer[exemplars] // nil before the first one
 }
 
 // maxSets bounds the memory of a busy method; more than eight processors share.

@@ -15,9 +15,13 @@ import (
 // the counts are exact.
 var shownBounds = makeShownBounds()
 
-func makeShownBounds() (shown []int64) {
-	for unit := int64(10 * time.Microsecond); unit <= int64(10*time.Second); unit *= 10 {
-		shown = append(shown, unit, 2*unit, 5*unit)
+const shownCount = 3 * 7
+
+func makeShownBounds() (shown [shownCount]int64) {
+	unit := int64(10 * time.Microsecond)
+	for i := 0; i < shownCount; i += 3 {
+		shown[i], shown[i+1], shown[i+2] = unit, 2*unit, 5*unit
+		unit *= 10
 	}
 	return shown
 }
@@ -38,12 +42,23 @@ const scrapes = 4
 //	go_*, process_*                      the process
 //
 // and the figures of [Registry.Add]. The first three have the labels role, application, group,
-// service, method, and scope: "cluster" for calls over all attempts, "endpoint" for attempts.
+// service, method, and scope: "cluster" for calls over all attempts, "endpoint" for attempts. With [Registry.ShowExemplars]
+// whoever accepts OpenMetrics gets that, with exemplars.
 func (r *Registry) Handler() http.Handler {
-	return promhttp.HandlerFor(r.gatherer, promhttp.HandlerOpts{
+	o := promhttp.HandlerOpts{
 		Registry:            r.gatherer, // counts the errors of scrapes
 		ErrorHandling:       promhttp.ContinueOnError,
 		MaxRequestsInFlight: scrapes,
+	}
+	plain := promhttp.HandlerFor(r.gatherer, o)
+	o.EnableOpenMetrics = true
+	open := promhttp.HandlerFor(r.gatherer, o)
+	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if r.Exemplars() {
+			open.ServeHTTP(w, q)
+		} else {
+			plain.ServeHTTP(w, q)
+		}
 	})
 }
 
@@ -91,7 +106,13 @@ func (c *callCollector) Describe(to chan<- *prometheus.Desc) {
 
 // Collect is part of prometheus.Collector.
 func (c *callCollector) Collect(to chan<- prometheus.Metric) {
-	c.registry.Each(func(s Series) { collect(&s, to) })
+	withExemplars := c.registry.Exemplars()
+	c.registry.Each(func(s Series) {
+		if !withExemplars {
+			s.exemplars = nil
+		}
+		collect(&s, to)
+	})
 }
 
 func collect(s *Series, to chan<- prometheus.Metric) {
@@ -111,6 +132,9 @@ func collect(s *Series, to chan<- prometheus.Metric) {
 	h, err := prometheus.NewConstHistogram(durationDesc, s.Total(), s.Durations.Sum.Seconds(), buckets, labels...)
 	if err != nil {
 		h = prometheus.NewInvalidMetric(durationDesc, err)
+	}
+	if s.exemplars != nil {
+		h = s.exemplars.on(h)
 	}
 	to <- h
 }

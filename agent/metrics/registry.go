@@ -33,6 +33,7 @@ type Registry struct {
 	maxMethods int
 	maxSeries  int
 	gatherer   *prometheus.Registry
+	exemplars  atomic.Bool
 
 	series   atomic.Int64 // how many there are, those of Other left out
 	services sync.Map     // Key to *Service; written under mu

@@ -13,6 +13,8 @@ type Series struct {
 
 	names    []string
 	outcomes [maxOutcomes]uint64
+
+	exemplars *exemplars // of the method itself; nil for none
 }
 
 // Total is how many calls were counted.

@@ -73,7 +73,7 @@ func (s *Service) one(m *Method, f func(Series)) {
 	if !m.counted() { // as most are of ten thousand services, and a copy takes a KiB
 		return
 	}
-	series := Series{Key: s.key, Method: m.name, names: s.registry.outcomes}
+	series := Series{Key: s.key, Method: m.name, names: s.registry.outcomes, exemplars: m.exemplars.Load()}
 	m.addTo(&series)
 	for o := len(series.names); o < maxOutcomes; o++ {
 		series.outcomes[firstKind] += series.outcomes[o]
