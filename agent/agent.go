@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -113,6 +114,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 		states: new(filters.States), switches: new(filters.Switches), spans: logs.spans, route: a.routeTo,
 		local: new(registry.Local), localIP: ip, log: a.log,
 		inUse: &a.routes, demands: &a.demands, expiries: a.expiries,
+		own: func(addr netip.AddrPort) bool { return a.listeners.own(addr) },
 	}
 	a.compiler.rulebook.file, a.compiler.rulebook.log = filepath.Join(c.Agent.RuntimeDir, "traffic.json"), a.log
 	a.demands.refer = a.demand

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -47,12 +48,14 @@ type compiler struct {
 	routes     shared[*route]
 	exports    shared[*export]
 	syncers    shared[*syncer]
+	plains     shared[*plainCalls]
 	attic      attic
-	inUse      *atomic.Pointer[routes] // of the agent; nil where no call comes
-	demands    *demands                // likewise
-	expiries   *certificates           // nil for snapshots that are not used
-	linger     time.Duration           // how long what was taken out of use is kept for calls that may have found it
-	background sync.WaitGroup          // registries that are left, checks that end
+	inUse      *atomic.Pointer[routes]   // of the agent; nil where no call comes
+	demands    *demands                  // likewise
+	expiries   *certificates             // nil for snapshots that are not used
+	own        func(netip.AddrPort) bool // tells addresses of the agent itself; nil where it listens nowhere
+	linger     time.Duration             // how long what was taken out of use is kept for calls that may have found it
+	background sync.WaitGroup            // registries that are left, checks that end
 }
 
 // close frees everything that was taken out of use.

@@ -17,6 +17,7 @@ type domain struct {
 	client *conf.HTTPClient
 	web    *httpbridge.Domain
 	routes map[string]*route // by service: preloaded, or asked for by a request
+	plain  *plainCalls       // for calls over Motan that find nobody
 }
 
 // domain puts the routes of a domain into s: of each service of its preload one, which calls of other clients do not see.
@@ -30,6 +31,9 @@ func (k *compiler) domain(s, old *snapshot, h *conf.HTTPClient) error {
 		Name: name, Group: h.Group, Application: h.Application, Locations: locations,
 		Handler: &domainCalls{name: name, routes: k.inUse, demands: k.demands},
 	}}
+	if x.plain, err = k.plain(s, h, name); err != nil {
+		return fmt.Errorf("%s: http-client %s: %w", h.Position, h.ID, err)
+	}
 	for i, service := range slices.Concat(h.Preload, h.Asked) {
 		if x.routes[service] != nil {
 			continue
@@ -116,26 +120,23 @@ func (d *domainCalls) find(c *motan.Call) *route {
 	return x.routes[string(c.Request.Service())]
 }
 
-// domainOf returns the domain that q names in the place of a service, if one of its locations is that of the method (Motan
-// protocol, section 7.2, 1), else nil.
+// domainOf returns the domain that q names in the place of a service (Motan protocol, section 7.2, 1), else nil.
 func (r *routes) domainOf(q *motan.Frame) *domain {
 	if len(r.byService[string(q.Service())]) > 0 {
 		return nil
 	}
-	d := r.domains[string(q.Service())]
-	if d == nil {
-		return nil
-	}
-	if _, ok := d.web.Locations.Pick(string(q.Method())); !ok {
-		return nil
-	}
-	return d
+	return r.domains[string(q.Service())]
 }
 
-// lead hands a call that names the domain to the service of its location.
+// lead hands a call that names the domain to the service of its location, or to the domain's site where there is none.
 func (d *domain) lead(c *motan.Call) {
 	q := &c.Request
-	service, _ := d.web.Locations.Pick(string(q.Method())) // domainOf has found it
+	service, ok := d.web.Locations.Pick(string(q.Method()))
+	if !ok {
+		d.plain.Handle(c)
+		return
+	}
+	c.Push(d.plain, markCall)
 	q.Set("M_p", service)
 	if len(q.Group()) == 0 {
 		q.Set("M_g", d.client.Group)

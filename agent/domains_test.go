@@ -3,8 +3,11 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -222,9 +225,79 @@ func TestDomainByMotan(t *testing.T) {
 	if x, failed := reply.Exception(); failed || !strings.Contains(string(reply.Body()), "shop-api") {
 		t.Errorf("got %q %+v, want shop-api", reply.Body(), x)
 	}
-	for service, path := range map[string]string{"shop.example.com": "/else", "other.example.com": "/api/x"} {
-		if x, failed := call(service, path).Exception(); !failed || x.Code != 400 {
-			t.Errorf("%s %s: got %+v, want cluster not found", service, path, x)
+	if x, failed := call("other.example.com", "/api/x").Exception(); !failed || x.Code != 400 {
+		t.Errorf("another domain: got %+v, want cluster not found", x)
+	}
+}
+
+// Calls that name the domain are answered by its site, over plain HTTP, where no location matches, nobody serves the location's
+// service, or every node of it refuses connections; and so are HTTP requests. A call that was sent is not sent to the site.
+func TestDomainSite(t *testing.T) {
+	asked := make(chan string, 100)
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		asked <- r.RequestURI
+		w.Header().Set("X-Site", "yes")
+		_, _ = fmt.Fprintf(w, "%s %s %s", r.Method, r.RequestURI, body)
+	}))
+	defer site.Close()
+	domain := strings.Replace(site.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
+	breaks, err := net.Listen("tcp", "127.0.0.1:0") // takes calls and answers none
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer breaks.Close()
+	go func() { // ends with the listener
+		for {
+			conn, err := breaks.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Read(make([]byte, 1))
+			conn.Close()
 		}
+	}()
+	allowed := `httpProxyAllow: "` + domain + "\"\n"
+	yaml := `
+motan-registry:
+  none: {protocol: direct, address: 127.0.0.1:1}
+  breaks: {protocol: direct, address: "` + breaks.Addr().String() + `"}
+http-client:
+  site: {domain: "` + domain + `", group: web, registry: none, protocol: motan2, requestTimeout: 20000, preload: gone}
+  other: {domain: other.example.com, group: web, registry: breaks, protocol: motan2, requestTimeout: 20000, preload: broken}
+http-locations:
+  "` + domain + `":
+    - {match: /gone, upstream: gone}
+  other.example.com:
+    - {match: /, upstream: broken}
+`
+	r := start(t, parse(t, Default(), allowed, yaml), Default())
+	argument, err := simple.Append(nil, simple.StringMap{{Key: "a", Value: "b c"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, metadata := range map[string][]string{"/elsewhere": {"HTTP_Method", "POST"}, "/gone/x": nil} {
+		reply := r.dial().Call(motantest.Request(domain, path, argument, metadata...))
+		want := "GET " + path + "?a=b+c "
+		if metadata != nil {
+			want = "POST " + path + " a=b+c"
+		}
+		_, body, _, err := simple.Split(reply.Body())
+		if err != nil || string(body) != want || string(reply.Get("upstreamCode")) != "200" || string(reply.Get("X-Site")) != "yes" {
+			t.Errorf("%s: got %q %v %v, want %q", path, body, err, motantest.Metadata(reply), want)
+		}
+	}
+	if n := len(asked); n != 2 {
+		t.Errorf("the site was asked %d times, want 2", n)
+	}
+	if x, failed := r.dial().Call(motantest.Request("other.example.com", "/x", nil)).Exception(); !failed || len(asked) != 2 {
+		t.Errorf("a call that was sent: got %+v, and the site was asked %d times, want 2", x, len(asked))
+	}
+	x := r.compiler.extensions
+	if err := r.Reload(parse(t, x, allowed+"httpProxyForward: off\n", yaml)); err != nil {
+		t.Fatal(err)
+	}
+	if x, failed := r.dial().Call(motantest.Request(domain, "/elsewhere", nil)).Exception(); !failed || x.Code != 503 || !strings.Contains(x.Message, "httpProxyForward") {
+		t.Errorf("switched off: got %+v", x)
 	}
 }

@@ -24,6 +24,7 @@ type snapshot struct {
 	commands   *commands                      // of all snapshots
 	switches   map[string]filters.SwitchValue // as configured
 	syncs      []*item[*syncer]               // in the order of the configuration
+	plains     []*item[*plainCalls]           // of the domains
 	filters    []placedFilter                 // that stand in the chains
 	rules      map[*route]*traffic.Rules      // of the refers that have some in motan-traffic
 	demanded   map[*route]bool                // those that requests for domains have asked for
@@ -105,6 +106,9 @@ func (s *snapshot) close() {
 		x.release()
 	}
 	for _, x := range s.syncs {
+		x.release()
+	}
+	for _, x := range s.plains {
 		x.release()
 	}
 	for _, x := range s.holds { // last: routes look into them

@@ -91,22 +91,8 @@ func (f *Forward) Close() {
 	f.tunnels.end()
 }
 
-// Dial connects to host:port if it is one of the targets.
-func (f *Forward) Dial(ctx context.Context, addr string) (net.Conn, error) {
-	return f.dial(ctx, "tcp", addr)
-}
-
 func (f *Forward) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	targets := &f.rules.Load().targets
-	if targets.Off {
-		return nil, errTargetOff
-	}
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, err
-	}
-	d := net.Dialer{Timeout: f.settings.Timeout, Control: controlled(host, targets.check)}
-	return d.DialContext(ctx, network, addr)
+	return f.rules.Load().targets.Dial(ctx, network, addr, f.settings.Timeout)
 }
 
 // here tells whether a Host means this agent, of a request that is not for a proxy by its form: this host's own address, unless

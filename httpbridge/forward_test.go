@@ -222,7 +222,8 @@ func TestParseTarget(t *testing.T) {
 	}
 }
 
-// TestForwardOfDomain passes a request for a domain on when nobody serves it, with its body.
+// TestForwardOfDomain passes a request for a domain on when nobody serves it or can be reached, with its body, and no request of
+// which something was sent.
 func TestForwardOfDomain(t *testing.T) {
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -238,17 +239,36 @@ func TestForwardOfDomain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nobody := motan.HandlerFunc(func(c *motan.Call) {
-		c.Fail(motan.Errorf(motan.KindNoEndpoint, motan.CodeNoEndpoints, "No refers for request"))
-	})
+	ends := map[string]func(c *motan.Call){
+		"/api/none": func(c *motan.Call) {
+			c.Fail(motan.Errorf(motan.KindNoEndpoint, motan.CodeNoEndpoints, "No refers for request"))
+		},
+		"/api/refused": func(c *motan.Call) {
+			c.Fail(motan.Errorf(motan.KindNotSent, motan.CodeNoChannel, "connection refused"))
+		},
+		"/api/next-hop": func(c *motan.Call) {
+			c.Reply.SetException(motan.Exception{Code: motan.CodeNoEndpoints, Type: 1})
+			c.End()
+		},
+		"/api/sent": func(c *motan.Call) {
+			c.Reached = true
+			c.Fail(motan.Errorf(motan.KindNotSent, motan.CodeNoChannel, "connection refused"))
+		},
+		"/api/broken":  func(c *motan.Call) { c.Fail(motan.Errorf(motan.KindBroken, motan.CodeNoChannel, "broken")) },
+		"/api/breaker": func(c *motan.Call) { c.Fail(motan.Errorf(motan.KindNotSent, motan.CodeDefault, "circuit open")) },
+	}
+	nobody := motan.HandlerFunc(func(c *motan.Call) { ends[string(c.Request.Method())](c) })
 	domains := NewDomains([]*Domain{{Name: "localhost", Locations: locations, Handler: nobody}}, "")
 	addr := serveTCP(t, &Server{
 		Handler: motan.HandlerFunc(echo), Domains: func() *Domains { return domains },
 		Forward: NewForward(ForwardSettings{Targets: Targets{Allow: []TargetPattern{p}}, Logger: slog.New(slog.DiscardHandler)}),
 	})
-	for _, path := range []string{"/api/x?y", "/elsewhere"} {
-		if got := ask(t, dialer(addr), "POST "+path+" HTTP/1.1\r\nHost: "+host+"\r\nContent-Length: 3\r\n\r\nabc"); got.body != "site "+path+" abc" {
-			t.Errorf("%s: got %d %q", path, got.status, got.body)
+	for path, passed := range map[string]bool{
+		"/api/none": true, "/api/refused": true, "/api/next-hop": true, "/elsewhere": true, "/api/sent": false, "/api/broken": false, "/api/breaker": false,
+	} {
+		got := ask(t, dialer(addr), "POST "+path+"?y HTTP/1.1\r\nHost: "+host+"\r\nContent-Length: 3\r\n\r\nabc")
+		if want := "site " + path + "?y abc"; passed != (got.body == want) || !passed && got.status != 502 {
+			t.Errorf("%s: got %d %q, passed on: want %t", path, got.status, got.body, passed)
 		}
 	}
 }

@@ -1,8 +1,10 @@
 package httpbridge
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,23 +17,24 @@ import (
 
 // ProviderSettings are the keys of a service with "provider: http".
 type ProviderSettings struct {
-	Domain                string                    // the Host that is sent where a call names none
-	Locations             []Location                // of the domain
-	EnableRewrite         bool                      // enableRewrite, true in a configuration that does not say: a location must match
-	EnableHTTPException   bool                      // enableHttpException: a status of 400 or more is an exception
-	ProxyAddress          string                    // host:port or unix:///path, several with commas between; empty means URL format
-	ProxySchema           string                    // http or https; empty means http
-	TLS                   TLSSettings               // of https
-	MaxConnections        int                       // and calls in flight; 0 means 1024
-	KeepaliveTimeout      time.Duration             // how long a connection may be used; 0 means without end
-	IdleConnectionTimeout time.Duration             // how long it may be idle; 0 means 5 s
-	RequestTimeout        time.Duration             // for the whole exchange with the web service; 0 means 1 s
-	MaxContentLength      int                       // of a response's body and of an inflated argument, in bytes; 0 means 10 MiB
-	HTTPRequestMethod     string                    // HTTP_REQUEST_METHOD; empty means GET
-	HTTPX                 bool                      // of "provider: httpx": URL format without redirects followed and gzip asked for
-	URLFormat             string                    // URL_FORMAT, with at most one %s for the method
-	Methods               map[string]MethodSettings // http-service, by method; "" is http_default_motan_method
-	CGI                   *CGISettings              // of a service with "provider: cgi", which has no ProxyAddress; else nil
+	Domain                string                                                            // the Host that is sent where a call names none
+	Locations             []Location                                                        // of the domain
+	EnableRewrite         bool                                                              // enableRewrite, true in a configuration that does not say: a location must match
+	EnableHTTPException   bool                                                              // enableHttpException: a status of 400 or more is an exception
+	ProxyAddress          string                                                            // host:port or unix:///path, several with commas between; empty means URL format
+	ProxySchema           string                                                            // http or https; empty means http
+	TLS                   TLSSettings                                                       // of https
+	MaxConnections        int                                                               // and calls in flight; 0 means 1024
+	KeepaliveTimeout      time.Duration                                                     // how long a connection may be used; 0 means without end
+	IdleConnectionTimeout time.Duration                                                     // how long it may be idle; 0 means 5 s
+	RequestTimeout        time.Duration                                                     // for the whole exchange with the web service; 0 means 1 s
+	MaxContentLength      int                                                               // of a response's body and of an inflated argument, in bytes; 0 means 10 MiB
+	HTTPRequestMethod     string                                                            // HTTP_REQUEST_METHOD; empty means GET
+	HTTPX                 bool                                                              // of "provider: httpx": URL format without redirects followed and gzip asked for
+	URLFormat             string                                                            // URL_FORMAT, with at most one %s for the method
+	Methods               map[string]MethodSettings                                         // http-service, by method; "" is http_default_motan_method
+	Dial                  func(ctx context.Context, network, addr string) (net.Conn, error) // nil dials whatever ProxyAddress and URLFormat name
+	CGI                   *CGISettings                                                      // of a service with "provider: cgi", which has no ProxyAddress; else nil
 }
 
 // MethodSettings are the keys of http-service for one method.

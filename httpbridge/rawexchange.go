@@ -122,7 +122,7 @@ func answerRaw(ctx *fasthttp.RequestCtx, status int, message string) {
 func (x *exchange) answerRawExchange(ctx *fasthttp.RequestCtx) bool {
 	c := x.call
 	switch {
-	case c.Err != nil && c.Err.Kind == motan.KindNoEndpoint:
+	case c.Unreached():
 		return false
 	case c.Err != nil && c.Err.Kind == motan.KindOversize:
 		answerRaw(ctx, fasthttp.StatusRequestEntityTooLarge, c.Err.Message)
@@ -132,9 +132,6 @@ func (x *exchange) answerRawExchange(ctx *fasthttp.RequestCtx) bool {
 		return true
 	}
 	if e, failed := c.Reply.Exception(); failed {
-		if e.Code == motan.CodeNoEndpoints && e.Type != motan.TypeBiz {
-			return false
-		}
 		answerRaw(ctx, fasthttp.StatusBadGateway, e.Message)
 		return true
 	}

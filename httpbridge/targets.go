@@ -1,6 +1,7 @@
 package httpbridge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Targets says which hosts requests are passed on to as plain HTTP. What lies on this host, on its link, or hands out secrets to
@@ -118,6 +120,19 @@ func (t *Targets) check(name string, addr netip.AddrPort) error {
 		return errTargetClosed
 	}
 	return nil
+}
+
+// Dial connects to host:port if it is one of the targets, within timeout; 0 means no bound.
+func (t *Targets) Dial(ctx context.Context, network, addr string, timeout time.Duration) (net.Conn, error) {
+	if t.Off {
+		return nil, errTargetOff
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	d := net.Dialer{Timeout: timeout, Control: controlled(host, t.check)}
+	return d.DialContext(ctx, network, addr)
 }
 
 func (t *Targets) isOwn(addr netip.AddrPort) bool { return t.Own != nil && t.Own(addr) }

@@ -2,6 +2,7 @@ package httpbridge
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -20,6 +21,7 @@ const unixPrefix = "unix://"
 type upstream struct {
 	client           fasthttp.HostClient
 	network, address string
+	dialer           func(ctx context.Context, network, addr string) (net.Conn, error)
 	tls              *TLSSettings // nil for plain HTTP
 	name             string       // whose certificate it is, unless the settings say
 }
@@ -66,7 +68,10 @@ func newProxyUpstream(s ProviderSettings, address string) (*upstream, error) {
 
 // newUpstream returns a web service without a connection. name is that of its certificate, "" for the host of the address.
 func newUpstream(s ProviderSettings, network, address string, secure bool, name string) (*upstream, error) {
-	u := &upstream{network: network, address: address, name: name}
+	u := &upstream{network: network, address: address, name: name, dialer: s.Dial}
+	if u.dialer == nil {
+		u.dialer = new(net.Dialer).DialContext
+	}
 	if name == "" && network == "tcp" {
 		u.name, _, _ = net.SplitHostPort(address) // was checked
 	}
@@ -98,7 +103,9 @@ func newUpstream(s ProviderSettings, network, address string, secure bool, name 
 
 func (u *upstream) dial(timeout time.Duration) (net.Conn, error) {
 	begun := time.Now()
-	conn, err := net.DialTimeout(u.network, u.address, timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	conn, err := u.dialer(ctx, u.network, u.address)
 	if err != nil {
 		return nil, &dialError{err}
 	}

@@ -21,6 +21,7 @@ type Call struct {
 	Start    int64   // when the call came in, see [Now]
 	Deadline int64   // when it must have ended; 0 means nobody has decided yet
 	Attempts int     // how often it was sent, or tried to be
+	Reached  bool    // an attempt before the present one has reached a provider, or may have
 	Target   Handler // whom the present attempt goes to: set by the cluster, for the end of the attempt's chain
 	// AttemptStart is when the present attempt began; Start where there are no attempts.
 	AttemptStart int64
@@ -90,7 +91,7 @@ func (c *Call) Release() {
 	c.Service, c.Group, c.Application = "", "", ""
 	c.Remote, c.Endpoint = "", ""
 	c.Start, c.Deadline, c.Attempts, c.AttemptStart = 0, 0, 0, 0
-	c.Batch, c.Target = nil, nil
+	c.Batch, c.Target, c.Reached = nil, nil, false
 	clear(c.stack[:c.depth]) // what has returned is cleared already
 	c.depth = 0
 	clear(c.notes) // what a filter noted that was cut out before its Reply
@@ -135,6 +136,19 @@ func (c *Call) Fail(err *Error) {
 func (c *Call) Retry() {
 	c.Err = nil
 	c.Reply.Reset()
+}
+
+// Unreached tells whether the call, which has ended, has found nobody: no node is known, or none can be connected to, and no byte
+// of it was sent in any attempt. Then it may be answered in another way.
+func (c *Call) Unreached() bool {
+	switch {
+	case c.Reached:
+		return false
+	case c.Err != nil:
+		return c.Err.Kind == KindNoEndpoint || c.Err.Kind == KindNotSent && c.Err.Code == CodeNoChannel
+	}
+	x, failed := c.Reply.Exception()
+	return failed && x.Code == CodeNoEndpoints && x.Type != TypeBiz
 }
 
 // Failed tells whether the call ended without a good answer: an error, or an exception that

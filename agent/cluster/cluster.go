@@ -335,12 +335,18 @@ func (k *Cluster) Return(c *motan.Call, n int) bool {
 		k.learn(c, e)
 	}
 	if k.again(c, n) {
-		c.Retry()
+		forget(c)
 		k.try(c, n+1)
 		return false
 	}
 	k.finish(c)
 	return true
+}
+
+// forget has c ready for another attempt.
+func forget(c *motan.Call) {
+	c.Reached = c.Reached || c.Err == nil || c.Err.Kind != motan.KindNotSent
+	c.Retry()
 }
 
 // finish completes the reply, or what there is instead of one.

@@ -78,6 +78,7 @@ func TestFailover(t *testing.T) {
 		{"not here goes elsewhere", "not here, echo", 0, "ok", []int{1, 1}},
 		{"nowhere, each asked once", "not here, not here, not here", 0, "exception 404", []int{1, 1, 1}},
 		{"not here, then down", "not here, down, echo", 0, "ok", []int{1, 0, 1}},
+		{"not here, then nobody", "not here, down", 0, "not_sent", []int{1, 0}},
 		{"another 404 is an answer", "404, echo", 0, "exception 404", []int{1, 0}},
 
 		{"business exception", "biz, echo", 5, "exception 30001", []int{1, 0}},
@@ -110,6 +111,9 @@ func TestFailover(t *testing.T) {
 			}
 			if !slices.Equal(frames, tt.frames) {
 				t.Errorf("frames: got %v, want %v", frames, tt.frames)
+			}
+			if want := slices.Max(frames) == 0; c.Unreached() != want {
+				t.Errorf("nobody was reached: got %t, want %t", !want, want)
 			}
 			if tt.want == "ok" && string(c.Reply.Body()) != "body" {
 				t.Errorf("body: got %q, want body", c.Reply.Body())

@@ -169,7 +169,7 @@ func (r *race) returned(c *motan.Call, n int) bool {
 	r.owner.mu.Unlock()
 	end(dropped, c.Batch)
 	if !over && k.again(c, n+sent) {
-		c.Retry()
+		forget(c)
 		r.try(n + 1)
 		return false
 	}
@@ -270,6 +270,7 @@ func (r *race) finish() {
 	last := r.users == 0
 	r.owner.mu.Unlock()
 	c.Attempts += sent
+	c.Reached = c.Reached || sent > 0 // where to does not matter
 	from := answer
 	if from == nil && !good(c) && !tells(c) {
 		from = reason
