@@ -57,7 +57,11 @@ func (r *rulings) of(x *conf.Refer) (rules []conf.TrafficRule, ok bool) {
 	if r == nil {
 		return nil, false // most agents
 	}
-	for _, scope := range []registry.Scope{{Application: r.application}, {Group: x.Group}} {
+	scopes := []registry.Scope{{Application: r.application}}
+	for _, group := range x.Groups() {
+		scopes = append(scopes, registry.Scope{Group: group})
+	}
+	for _, scope := range scopes {
 		for _, id := range x.Registries {
 			for _, one := range r.at(order{id, scope}).rulings() {
 				if one.pattern.Match(x.Path) {

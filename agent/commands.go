@@ -103,13 +103,17 @@ func (k *commands) use(ctx context.Context, s *snapshot) error {
 func ordersFor(s *snapshot) (map[order]*item[registry.Registry], map[string][]*route) {
 	wanted, routes := make(map[order]*item[registry.Registry]), make(map[string][]*route)
 	for _, x := range s.all {
-		routes[x.refer.Group] = append(routes[x.refer.Group], x)
+		for _, group := range x.refer.Groups() {
+			routes[group] = append(routes[group], x)
+		}
 		for _, id := range x.refer.Registries {
 			hold := s.holds[id]
 			if _, ok := registry.As[registry.Commander](hold.value); !ok {
 				continue
 			}
-			wanted[order{id, registry.Scope{Group: x.refer.Group}}] = hold
+			for _, group := range x.refer.Groups() {
+				wanted[order{id, registry.Scope{Group: group}}] = hold
+			}
 			if application := s.config.Agent.Application; application != "" {
 				wanted[order{id, registry.Scope{Application: application}}] = hold
 			}
@@ -270,8 +274,10 @@ func (k *commands) set(r *route) command.Set {
 		if x := k.texts[order{id, registry.Scope{Application: k.application}}]; x != nil {
 			s.Agent.Commands = slices.Concat(s.Agent.Commands, x.list.Commands)
 		}
-		if x := k.texts[order{id, registry.Scope{Group: r.refer.Group}}]; x != nil {
-			s.Group.Commands = slices.Concat(s.Group.Commands, x.list.Commands)
+		for _, group := range r.refer.Groups() {
+			if x := k.texts[order{id, registry.Scope{Group: group}}]; x != nil {
+				s.Group.Commands = slices.Concat(s.Group.Commands, x.list.Commands)
+			}
 		}
 	}
 	return s

@@ -84,6 +84,11 @@ motan-registry:
 motan-refer:
   r: {path: svc, group: g, registry: c`+yaml+`}
 `)
+	return leadRefers(t, x, dir, c)
+}
+
+func leadRefers(t *testing.T, x Extensions, dir string, c *conf.Config) *snapshot {
+	t.Helper()
 	c.Agent.Application, c.Agent.RuntimeDir = "app", dir
 	k := newCompiler(t, x)
 	k.localIP = "10.9.0.1"
@@ -328,5 +333,52 @@ func TestSwitchCommands(t *testing.T) {
 	expect("none", false, false)
 	if changes := switches.Changes(); len(changes) != 1 || changes["b"].Value != "false" {
 		t.Errorf("got %v to be kept, want what was set by hand", changes)
+	}
+}
+
+// Of the spellings of a group with ${idc} the first that has nodes counts, as motan-go has it; unlike there also when that
+// changes, and commands for each of them are followed.
+func TestSpellings(t *testing.T) {
+	reg := new(commander)
+	x := Default()
+	x.Registries["commander"] = func(*conf.Registry, RegistryEnv) (registry.Registry, error) { return reg, nil }
+	c, found := conf.Parse("motan.yaml", []byte(`
+motan-agent: {strictGroup: true}
+motan-registry:
+  c: {protocol: commander, address: "h:1"}
+motan-refer:
+  r: {path: svc, group: 'g-${idc}', registry: c}
+`), conf.Options{Known: x.known(), LocalIP: "127.0.0.1", IDC: "Yf"})
+	if c == nil {
+		t.Fatal(found)
+	}
+	in := func(group string, net int) {
+		reg.Set(registry.Service{Group: group, Path: "svc"}, providerIn(group, net, 1))
+	}
+	in("g-YF", 3)
+	s := leadRefers(t, x, t.TempDir(), c)
+	expectNodes(t, s, "10.3.0.1")
+	motantest.Await(t, "the refer to be ready", func() bool { return s.pending() == 0 })
+	in("g-yf", 2)
+	expectNodes(t, s, "10.2.0.1")
+	in("g-Yf", 1)
+	expectNodes(t, s, "10.1.0.1")
+	reg.Set(registry.Service{Group: "g-Yf", Path: "svc"})
+	expectNodes(t, s, "10.2.0.1")
+	reg.command(registry.Scope{Group: "g-YF"}, `{"pattern":"*","commandType":1}`)
+	if !s.all[0].cluster.Refused() {
+		t.Error("a command for another spelling is not followed")
+	}
+	reg.command(registry.Scope{Group: "g-YF"})
+	in("h", 7)
+	reg.command(registry.Scope{Group: "g-yf"}, `{"pattern":"*","mergeGroups":["g-Yf","g-yf","h"]}`)
+	expectNodes(t, s, "10.2.0.1", "10.7.0.1")
+	for _, group := range []string{"", "g-Yf", "g-YF", "g-yf"} {
+		if _, err := s.routes.find(&request("svc", "m", "M_g", group).Request); err != nil {
+			t.Errorf("a call of group %q: %v", group, err)
+		}
+	}
+	if _, err := s.routes.find(&request("svc", "m", "M_g", "g-x").Request); err == nil {
+		t.Error("a call of another group was led here")
 	}
 }

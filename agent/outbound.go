@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -63,7 +64,7 @@ func (r *routes) find(q *motan.Frame) (*route, *motan.Error) {
 	case 0:
 		return nil, notFound("cluster not found. cluster: cluster not found. service: %.256s", service)
 	case 1:
-		if r.strict && !matches(q.Group(), list[0].refer.Group) {
+		if r.strict && len(q.Group()) > 0 && !list[0].in(q.Group()) {
 			return nil, notFound("cluster not found. cluster: service %.256s is referred to in group %s, not in %.256s", service, list[0].refer.Group, q.Group())
 		}
 		return list[0], nil
@@ -73,11 +74,17 @@ func (r *routes) find(q *motan.Frame) (*route, *motan.Error) {
 		return nil, motan.Errorf(motan.KindBadRequest, motan.CodeDefault, "cluster not found. cluster: service %.256s is referred to in several groups or versions, name the group (M_g)", service)
 	}
 	for _, x := range list {
-		if string(group) == x.refer.Group && matches(q.Version(), x.refer.Version) && sameProtocol(q.Protocol(), x.refer.Protocol) {
+		if x.in(group) && matches(q.Version(), x.refer.Version) && sameProtocol(q.Protocol(), x.refer.Protocol) {
 			return x, nil
 		}
 	}
 	return nil, notFound("cluster not found. cluster: no refer of service %.256s has group %.256s, version %.256s, protocol %.256s", service, group, q.Version(), q.Protocol())
+}
+
+// in tells whether the calls of a group are for r.
+func (r *route) in(group []byte) bool {
+	return string(group) == r.refer.Group ||
+		r.refer.Spellings != nil && slices.ContainsFunc(r.refer.Spellings, func(s string) bool { return s == string(group) })
 }
 
 func notFound(format string, args ...any) *motan.Error {

@@ -82,7 +82,31 @@ func (s *steering) sift(x *screen) error {
 
 // plain tells whether the nodes go straight to the cluster. The caller holds mu.
 func (s *steering) plain() bool {
-	return len(s.command.Groups) == 0 && len(s.command.Rules) == 0 && s.screen == nil
+	return len(s.command.Groups) == 0 && len(s.command.Rules) == 0 && s.screen == nil && s.route.refer.Spellings == nil
+}
+
+// spelled is what group is called: the own one as the first of its spellings that has nodes. The caller holds mu.
+func (s *steering) spelled(group string) string {
+	if r := s.route.refer; group == r.Group && r.Spellings != nil {
+		for _, g := range r.Groups() {
+			if w := s.watches[g]; w != nil && len(w.nodes) > 0 {
+				return g
+			}
+		}
+	}
+	return group
+}
+
+// found tells whether it is known which spelling of the own group has nodes. The caller holds mu.
+func (s *steering) found() bool {
+	r := s.route.refer
+	if r.Spellings == nil {
+		return true
+	}
+	if w := s.watches[s.spelled(r.Group)]; w != nil && len(w.nodes) > 0 {
+		return true
+	}
+	return !slices.ContainsFunc(r.Groups(), func(g string) bool { return s.watches[g] == nil || !s.watches[g].heard })
 }
 
 // wanted returns the groups that nodes are taken of, the own one first where there is none. The caller holds mu.
@@ -102,11 +126,11 @@ func (s *steering) wanted() []string {
 // watch begins the watches that are wanted and ends the others. The own group is always watched: its nodes are there at once
 // when a command ends, and while others have none. The caller holds mu.
 func (s *steering) watch() error {
-	own := s.route.refer.Group
-	wanted := append(s.wanted(), own)
+	own := s.route.refer.Groups()
+	wanted := append(s.wanted(), own...)
 	for group, w := range s.watches {
 		// A watch whose nodes go straight to the cluster keeps none, so it is made anew when that changes.
-		if !slices.Contains(wanted, group) || group == own && (w.nodes == nil) != s.plain() {
+		if !slices.Contains(wanted, group) || slices.Contains(own, group) && (w.nodes == nil) != s.plain() {
 			w.end()
 			delete(s.watches, group)
 		}
@@ -162,7 +186,7 @@ func (s *steering) update(group string, w *sighting, nodes []registry.Node) {
 		w.nodes = append([]registry.Node{}, nodes...) // not nil
 		s.apply()
 	}
-	if !s.heard {
+	if !s.heard && s.found() {
 		s.heard = true
 		s.known()
 	}
@@ -173,7 +197,13 @@ func (s *steering) update(group string, w *sighting, nodes []registry.Node) {
 func (s *steering) apply() {
 	var nodes []registry.Node
 	heard := false
+	var groups []string
 	for _, group := range s.wanted() {
+		if group = s.spelled(group); !slices.Contains(groups, group) {
+			groups = append(groups, group)
+		}
+	}
+	for _, group := range groups {
 		if w := s.watches[group]; w != nil {
 			heard = heard || w.heard
 			nodes = append(nodes, w.nodes...)
@@ -181,7 +211,7 @@ func (s *steering) apply() {
 	}
 	nodes = s.allowed(nodes)
 	if len(nodes) == 0 {
-		if w := s.watches[s.route.refer.Group]; w != nil && w.heard {
+		if w := s.watches[s.spelled(s.route.refer.Group)]; w != nil && w.heard {
 			nodes, heard = slices.Clone(w.nodes), true
 		}
 	}
@@ -207,7 +237,7 @@ func (s *steering) shares() map[string]int {
 	}
 	shares := make(map[string]int, len(s.command.Groups))
 	for _, g := range s.command.Groups {
-		shares[g.Name] += g.Share()
+		shares[s.spelled(g.Name)] += g.Share()
 	}
 	return shares
 }

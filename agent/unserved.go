@@ -3,7 +3,6 @@ package agent
 import (
 	"log/slog"
 	"slices"
-	"strings"
 
 	"github.com/motand/motand/conf"
 	"github.com/motand/motand/registry"
@@ -15,11 +14,6 @@ func warnOfUnserved(log *slog.Logger, c *conf.Config, registries map[string]regi
 	for _, id := range c.Agent.Registries {
 		if _, shows := registry.As[registry.AgentAnnouncer](registries[id]); !shows {
 			log.Warn("agent: this agent is not shown in a registry of that kind; zookeeper shows agents", "registry", id, "at", c.Agent.At("registry"))
-		}
-	}
-	for _, r := range c.Refers {
-		if strings.Contains(r.Group, "${idc}") {
-			log.Warn("agent: the values of -idc are not tried for ${idc} in a group, write the group out", "entry", r.ID, "at", r.At("group"))
 		}
 	}
 	if c.Agent.TraceEndpoint == "" && c.Agent.TraceFile == "" {

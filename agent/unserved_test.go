@@ -20,7 +20,6 @@ func TestWarnOfUnserved(t *testing.T) {
 		{"nothing of that kind", "", refer + ", haStrategy: failover}\n", nil},
 		{"registry that does not show agents", "registry: direct\n", refer + "}\n", []string{"registry=direct"}},
 		{"one that does, and one that does not", "registry: \"zk,direct\"\n", "  zk: {protocol: zookeeper, address: 127.0.0.1:1}\n" + refer + "}\n", []string{"registry=direct"}},
-		{"a group with ${idc}", "", strings.Replace(refer, "group: g", "group: 'g-${idc}'", 1) + "}\n", []string{"write the group out"}},
 		{"trace without a collector", "", refer + ", filter: trace}\n", []string{"filter trace records nothing"}},
 		{"trace with one", "traceEndpoint: http://127.0.0.1:4318/v1/traces\n", refer + ", filter: trace}\n", nil},
 	}

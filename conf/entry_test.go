@@ -1,6 +1,7 @@
 package conf_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -217,6 +218,34 @@ motan-service:
 			check(t, "services", services, test.services)
 		})
 	}
+}
+
+// The value of -idc stands in groups as it is given, and its spellings beside it.
+func TestSpellings(t *testing.T) {
+	for _, test := range []struct {
+		name, idc, group, suffix string
+		want                     []string // the group of each refer and its spellings
+	}{
+		{"none", "yf", "g", "", []string{"[g]"}},
+		{"small letters", "yf", "g-${idc}", "", []string{"[g-yf g-YF]"}},
+		{"capital letters", "YF", "g-${idc}", "", []string{"[g-YF g-yf]"}},
+		{"both", "Yf", "${idc}", "", []string{"[Yf yf YF]"}},
+		{"no letters", "7", "g-${idc}-x", "", []string{"[g-7-x]"}},
+		{"several groups", "yf", "a, b-${idc}", "", []string{"[a]", "[b-yf b-YF]"}},
+		{"suffix", "yf", "g-${idc}", "-s", []string{"[g-yf g-YF]", "[g-yf-s g-YF-s]"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cfg := load(t, "motan-refer:\n  r: {path: p, group: '"+test.group+"'}\n",
+				conf.Options{IDC: test.idc, Getenv: env("MESH_MULTI_SUB_GROUP_SUFFIX=" + test.suffix)})
+			var got []string
+			for _, r := range cfg.Refers {
+				got = append(got, fmt.Sprint(r.Groups()))
+			}
+			check(t, "groups", got, test.want)
+		})
+	}
+	cfg := load(t, "http-client:\n  d: {domain: a.example, group: 'g-${idc}'}\n", conf.Options{IDC: "yf"})
+	check(t, "http-client", cfg.HTTPClients[0].Groups(), []string{"g-yf", "g-YF"})
 }
 
 func TestFilters(t *testing.T) {

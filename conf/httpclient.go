@@ -15,6 +15,7 @@ func (c *checker) readHTTPClients(basics map[string]entry) {
 	for _, e := range c.entries(sectionHTTPClient, "http-client", basics, "basicRefer") {
 		path := sectionHTTPClient + "." + e.id
 		h := &HTTPClient{Refer: c.referOf(sectionHTTPClient, e), Domain: e.values.text("domain"), Preload: e.values.list("preload")}
+		h.spell(c.opts.IDC)
 		if h.Domain == "" {
 			c.f.errorf(e.at, path, "%s has no domain; add domain: and the Host of the requests", e.owner)
 		}

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,6 +16,7 @@ type Refer struct {
 	RetryFloor    int      // retryBudgetMin, a second, default 10
 	LoadBalance   string   // random (default), roundrobin, wrr, consistentHashKey, leastActive, p2c
 	MixGroups     []string // further groups that are merged into this one
+	Spellings     []string // what Group is called instead, in this order, where nobody is in it; see spell
 	WeightRefresh time.Duration
 	SlowStart     time.Duration // ms, default 0
 	Panic         int           // panicThreshold, percent, default 50
@@ -50,6 +52,7 @@ func (c *checker) readRefers(basics map[string]entry) {
 		for _, one := range groups {
 			further := r
 			further.Entry = one
+			further.spell(c.opts.IDC)
 			c.cfg.Refers = append(c.cfg.Refers, &further)
 		}
 	}
@@ -94,10 +97,30 @@ func (c *checker) referOf(section string, e entry) Refer {
 	}
 	c.callable(path, r.Registries)
 	if strings.Contains(r.Group, "${"+idcPlaceholder+"}") && c.opts.IDC == "" {
-		c.f.warnf(v.set["group"].at, path+".group", "%s: the group has ${idc}, but no -idc is given", e.owner)
+		c.f.warnf(v.set["group"].at, path+".group", "%s: the group has ${idc}, but no -idc is given, so that nobody is found; start with -idc or write the group out", e.owner)
 	}
 	return r
 }
+
+// spell puts idc into the place of ${idc} in the group, as it is given; in small and in capital letters the group is another
+// one, which is taken where nobody is in the first (agent inventory, section 3).
+func (r *Refer) spell(idc string) {
+	const written = "${" + idcPlaceholder + "}"
+	pattern := r.Group
+	if idc == "" || !strings.Contains(pattern, written) {
+		return
+	}
+	r.Group = strings.Replace(pattern, written, idc, 1)
+	for _, other := range []string{strings.ToLower(idc), strings.ToUpper(idc)} {
+		group := strings.Replace(pattern, written, other, 1)
+		if group != r.Group && !slices.Contains(r.Spellings, group) {
+			r.Spellings = append(r.Spellings, group)
+		}
+	}
+}
+
+// Groups are all that Group may be called, in the order in which they are tried.
+func (r *Refer) Groups() []string { return append([]string{r.Group}, r.Spellings...) }
 
 // loadBalance is that of the refer, else that of the agent.
 func (c *checker) loadBalance(e entry, path string) string {
@@ -142,6 +165,10 @@ func (c *checker) suffixedRefers() {
 		further := *r
 		further.Group += suffix
 		further.ID = "auto_" + r.ID + further.Group
+		further.Spellings = nil
+		for _, group := range r.Spellings {
+			further.Spellings = append(further.Spellings, group+suffix)
+		}
 		further.Params = maps.Clone(r.Params)
 		if !have[further.Identity()] {
 			have[further.Identity()] = true
