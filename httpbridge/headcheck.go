@@ -184,7 +184,7 @@ func splitField(line []byte) (name, value []byte, err *refusal) {
 			return nil, nil, errName
 		}
 	}
-	if hasControl(value) && !isVisible(value) { // a tab is allowed
+	if !isVisible(value) {
 		return nil, nil, errValue
 	}
 	return name, value, nil
@@ -285,11 +285,3 @@ func isAuthority(host []byte) bool {
 func sameHost(a, b []byte) bool {
 	return bytes.EqualFold(bytes.TrimSuffix(a, []byte(":80")), bytes.TrimSuffix(b, []byte(":80")))
 }
-
-// tokenBytes are the bytes of which the name of a header is made (RFC 9110, section 5.6.2).
-var tokenBytes = func() (t [256]bool) {
-	for b := range t {
-		t[b] = isToken([]byte{byte(b)})
-	}
-	return t
-}()

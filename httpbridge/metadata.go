@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -268,16 +269,27 @@ func hasPrefixFold(s, prefix []byte) bool {
 // isToken tells whether name can be the name of a header (RFC 9110, section 5.6.2).
 func isToken(name []byte) bool {
 	for _, b := range name {
-		letter := b|0x20 >= 'a' && b|0x20 <= 'z' || b >= '0' && b <= '9'
-		if !letter && bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), b) < 0 {
+		if !tokenBytes[b] {
 			return false
 		}
 	}
 	return len(name) > 0
 }
 
+// tokenBytes are the bytes of which such a name is made.
+var tokenBytes = func() (t [256]bool) {
+	for b := range t {
+		letter := b|0x20 >= 'a' && b|0x20 <= 'z' || b >= '0' && b <= '9'
+		t[b] = letter || strings.IndexByte("!#$%&'*+-.^_`|~", byte(b)) >= 0
+	}
+	return t
+}()
+
 // isVisible tells whether value has no control character but the tab.
 func isVisible(value []byte) bool {
+	if !hasControl(value) {
+		return true
+	}
 	for _, b := range value {
 		if isControl(b) && b != '\t' {
 			return false
@@ -288,6 +300,9 @@ func isVisible(value []byte) bool {
 
 // appendVisible appends value with a space for each control character.
 func appendVisible(dst, value []byte) []byte {
+	if !hasControl(value) {
+		return append(dst, value...)
+	}
 	for _, b := range value {
 		if isControl(b) {
 			b = ' '

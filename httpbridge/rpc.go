@@ -153,6 +153,10 @@ func (x *exchange) setName(f *motan.Frame, key string, segment []byte) error {
 	if len(segment) > nameBytes {
 		return fmt.Errorf("the name takes more than %d bytes", nameBytes)
 	}
+	if isPlain(segment) { // as nearly all are
+		f.SetBytes(key, segment)
+		return nil
+	}
 	name := x.name[:0]
 	for i := 0; i < len(segment); i++ {
 		b := segment[i]
@@ -167,6 +171,17 @@ func (x *exchange) setName(f *motan.Frame, key string, segment []byte) error {
 	}
 	x.name = name
 	return setPlainName(f, key, name)
+}
+
+// isPlain tells whether segment is a name as it stands: letters, digits, and what else names in code are made of.
+func isPlain(segment []byte) bool {
+	for _, b := range segment {
+		letter := b|0x20 >= 'a' && b|0x20 <= 'z' || b >= '0' && b <= '9'
+		if !letter && b != '.' && b != '_' && b != '-' && b != '$' {
+			return false
+		}
+	}
+	return len(segment) > 0
 }
 
 // setPlainName sets a key to a name that is not escaped.
