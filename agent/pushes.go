@@ -135,11 +135,11 @@ func (p *pushes) take(text string) {
 		return
 	}
 	a.source.lay(doc)
-	a.log.Info("agent: configuration pushed", "registry", id, "version", version)
-	p.told(id, pushedStatus{id, version, true, ""})
 	if err := writeSecretFile(filepath.Join(c.Agent.RuntimeDir, pushedFile), text); err != nil {
 		a.log.Error("agent: the configuration that was pushed is in use, but not kept for a start without the registry", "err", err)
 	}
+	a.log.Info("agent: configuration pushed", "registry", id, "version", version)
+	p.told(id, pushedStatus{id, version, true, ""})
 }
 
 func (p *pushes) told(id string, s pushedStatus) {

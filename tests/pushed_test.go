@@ -136,8 +136,14 @@ func TestPushedConfigurationOverRestart(t *testing.T) {
 	s := newSetup(t)
 	d := startMotandIn(s, yaml)
 	await(t, "the refer that was pushed to be served", func() bool { return d.answers("com.example.Pushed") })
-	if info, err := os.Stat(filepath.Join(s.dir, "runtime", "pushed.yaml")); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("pushed.yaml: got %v, %v; want it for its owner alone", info, err)
+	var info os.FileInfo
+	await(t, "it to be kept", func() bool {
+		var err error
+		info, err = os.Stat(filepath.Join(s.dir, "runtime", "pushed.yaml"))
+		return err == nil
+	})
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("pushed.yaml: got %v, want it for its owner alone", info.Mode())
 	}
 	d.Stop()
 	server.Stop()

@@ -78,8 +78,8 @@ func TestStopLosesNoCall(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWitness(t)
 			hosts := startTwoHosts(t, w.provider)
-			quiet := startStreams(t, "quiet", hosts.a.addr("motan"), 20)
-			busy := startStreams(t, "busy", hosts.a.addr("motan"), 20)
+			quiet := startStreams(t, "quiet", hosts.a.addr("motan"), 12)
+			busy := startStreams(t, "busy", hosts.a.addr("motan"), 12)
 			stopStreams(quiet)
 			if tt.failedOK { // what the agent that stays has not sent yet would fail rightly
 				await(t, "the quiet callers' calls to reach the provider", func() bool { return reached(quiet, w) })
