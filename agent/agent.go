@@ -279,7 +279,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 	if err := a.snapshot.Load().start(ctx); err != nil {
 		return err
 	}
-	a.compiler.recallRules(a.snapshot.Load())
+	a.snapshot.Store(a.compiler.recallRules(a.snapshot.Load()))
 	a.compiler.steer(a.snapshot.Load())
 	return nil
 }

@@ -113,19 +113,22 @@ func (k *commands) tell() {
 	}
 }
 
-// recallRules has s, which is not in use yet, follow the rules that commands have already, be they of the last run.
-func (k *compiler) recallRules(s *snapshot) {
+// recallRules returns s, which is started and not in use yet, as the rules have it that commands have already, be they of the
+// last run.
+func (k *compiler) recallRules(s *snapshot) *snapshot {
 	r := k.commands.rulings()
 	if r == nil {
-		return
+		return s
 	}
 	k.rulebook.command(r)
-	s.rules = k.rulebook.compile(s)
-	if err := s.open(); err != nil {
+	next := *s
+	next.rules = k.rulebook.compile(s)
+	if err := next.open(); err != nil {
 		k.commands.refuse(r, nil, err)
 		k.rulebook.command(nil)
-		s.rules = k.rulebook.compile(s)
+		return s
 	}
+	return &next
 }
 
 // followRules takes the rules of commands into use as they change, until ctx ends.
