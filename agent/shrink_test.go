@@ -118,12 +118,12 @@ func TestListShrinksInZooKeeper(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.server.Stop()
-	record := filepath.Join(c.Agent.SnapshotDir, ".motand", "zk", "g@svc")
-	data, err := os.ReadFile(record)
+	journal := filepath.Join(c.Agent.SnapshotDir, ".motand", "journal")
+	data, err := os.ReadFile(journal)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(record, data[:len(data)/2], 0o600); err != nil {
+	if err := os.WriteFile(journal, data[:len(data)-1], 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.agent = start(t, c, Default())

@@ -39,7 +39,11 @@ func remember(t *testing.T, dir, id string, nodes ...Node) {
 // remembered returns what is on disk about hello.
 func remembered(t *testing.T, dir, id string) (knowledge, bool) {
 	t.Helper()
-	k, known, err := NewStore(dir, testLog(t)).open(id, hello.key()).load()
+	s := NewStore(dir, testLog(t))
+	if err := s.Hold(t.Context()); err != nil { // it would write what is missing
+		t.Fatal(err)
+	}
+	k, known, err := s.open(id, hello.key()).load()
 	if err != nil {
 		t.Errorf("disk: %v", err)
 	}

@@ -20,20 +20,11 @@ const (
 // readFile reads a regular file of at most limit bytes. Whatever else stands in its place, a link too, is an error; none of
 // it is waited for or read.
 func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0) // a pipe must not hold us up
+	f, err := openRegular(path, os.O_RDONLY, limit)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
-	st, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case !st.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	case st.Size() > limit:
-		return nil, fmt.Errorf("%s: its %d bytes are more than the %d allowed", path, st.Size(), limit)
-	}
+	defer f.Close()                                     //nolint:errcheck // nothing was written
 	data, err := io.ReadAll(io.LimitReader(f, limit+1)) // it may grow meanwhile
 	if err == nil && int64(len(data)) > limit {
 		err = fmt.Errorf("%s: larger than the %d bytes allowed", path, limit)
@@ -41,24 +32,51 @@ func readFile(path string, limit int64) ([]byte, error) {
 	return data, err
 }
 
-// replaceFile replaces the file at path: either the old one or the whole new one is there at any moment, also after a crash
-// of the host. The new one is made as temp, on the same disk, which nobody else writes; what a crash left there is
-// overwritten. With keep the old file becomes path.1.
-func replaceFile(temp, path string, data []byte, keep bool) error {
-	for _, dir := range []string{filepath.Dir(temp), filepath.Dir(path)} {
-		if err := os.MkdirAll(dir, snapshotDirMode); err != nil {
-			return err
+// openRegular opens a regular file of at most limit bytes. Whatever else stands in its place, a link too, is an error; none of
+// it is waited for.
+func openRegular(path string, flags int, limit int64) (*os.File, error) {
+	if flags&os.O_CREATE != 0 { // which makes no folder
+		if err := os.MkdirAll(filepath.Dir(path), snapshotDirMode); err != nil {
+			return nil, err
 		}
 	}
+	f, err := os.OpenFile(path, flags|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, snapshotMode) // a pipe must not hold us up
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	switch {
+	case err != nil:
+	case !st.Mode().IsRegular():
+		err = fmt.Errorf("%s: not a regular file", path)
+	case st.Size() > limit:
+		err = fmt.Errorf("%s: its %d bytes are more than the %d allowed", path, st.Size(), limit)
+	}
+	if err != nil {
+		_ = f.Close() // nothing was written
+		return nil, err
+	}
+	return f, nil
+}
+
+// replaceFile replaces the file at path by what write writes: the old one or the whole new one is there at any moment. The new
+// one is made as temp, on the same disk, which nobody else writes; what a crash left there is overwritten. With keep that
+// holds over a crash of the host as well, and the old file becomes path.1; without, such a crash may leave an empty file, and
+// the disk has less to do.
+func replaceFile(temp, path string, keep bool, write func(w io.Writer) error) error {
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, snapshotMode)
+	if errors.Is(err, os.ErrNotExist) {
+		if err = os.MkdirAll(filepath.Dir(temp), snapshotDirMode); err == nil {
+			f, err = os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, snapshotMode)
+		}
+	}
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	if err == nil {
+	if err = write(f); err == nil {
 		err = f.Chmod(snapshotMode) // whatever the umask
 	}
-	if err == nil {
+	if err == nil && keep {
 		err = f.Sync()
 	}
 	if err := errors.Join(err, f.Close()); err != nil {

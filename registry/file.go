@@ -1,8 +1,8 @@
 package registry
 
 import (
-	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -132,7 +132,7 @@ func (f *File) Announce(_ context.Context, n Node) error {
 
 // run reads the file now, after each notice, and at each tick, until ctx ends.
 func (f *File) run(ctx context.Context) {
-	var last []byte
+	var last contents
 	tick := time.NewTicker(f.o.Poll)
 	defer tick.Stop()
 	settled := time.NewTimer(time.Hour)
@@ -140,7 +140,7 @@ func (f *File) run(ctx context.Context) {
 	defer settled.Stop()
 	notices := f.notices()
 	defer notices.close()
-	last = f.reload(last)
+	f.reload(&last)
 	for {
 		select {
 		case <-ctx.Done():
@@ -154,31 +154,41 @@ func (f *File) run(ctx context.Context) {
 		case err := <-notices.errors():
 			f.o.Log.Warn("registry: file: notices are unreliable, looking every "+f.o.Poll.String(), "file", f.o.Path, "error", err)
 		case <-settled.C:
-			last = f.reload(last)
+			f.reload(&last)
 		case <-tick.C:
 			notices.renew(f)
-			last = f.reload(last)
+			f.reload(&last)
 		}
 	}
 }
 
-// reload takes the file over when it differs from last and is good. It returns what it read, or last when it could not.
-func (f *File) reload(last []byte) []byte {
-	data, err := readList(f.o.Path)
-	if err == nil && last != nil && bytes.Equal(data, last) {
-		return last // as good or bad as it was
+// contents remembers what was read last: what a list in a file takes in memory is not kept beside the list.
+type contents struct {
+	known bool
+	sum   [sha256.Size]byte
+	space []byte // for the next reading
+}
+
+// reload takes the file over when it differs from last and is good. It notes in last what it read, if it could.
+func (f *File) reload(last *contents) {
+	data, err := readList(f.o.Path, last.space)
+	if err == nil {
+		last.space = data
+		sum := sha256.Sum256(data)
+		if last.known && sum == last.sum {
+			return // as good or bad as it was
+		}
+		last.known, last.sum = true, sum
+	} else {
+		last.known = false // look at it again even if it comes back the same
 	}
 	var lists map[serviceKey][]Node
 	if err == nil {
-		last = data
 		lists, err = parseList(data)
 	}
 	if err != nil {
 		f.failed(err)
-		if lists == nil && data == nil {
-			return nil // it was unreadable: look at it again even if it comes back the same
-		}
-		return last
+		return
 	}
 	f.mu.Lock()
 	f.good = time.Now()
@@ -190,7 +200,6 @@ func (f *File) reload(last []byte) []byte {
 	f.mu.Unlock()
 	f.board.replace(lists) // whoever is told finds the state as good as the list
 	f.o.Log.Info("registry: file: read", "file", f.o.Path, "services", len(lists))
-	return last
 }
 
 // failed notes err, and logs it unless it is the same as before.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -21,31 +22,67 @@ type listFile struct {
 
 // listService is one service in a file.
 type listService struct {
-	Path     string     `yaml:"path"`
-	Group    string     `yaml:"group"`
-	Version  string     `yaml:"version"`
-	Protocol string     `yaml:"protocol"`
-	Nodes    []listNode `yaml:"nodes"`
-	line     int
+	Path, Group, Version, Protocol string
+	Nodes                          []listNode
+	line                           int
 }
 
-// UnmarshalYAML reads a service and remembers its line.
+// UnmarshalYAML reads a service and remembers its line. It takes the nodes one by one: for ten thousand of them the decoder
+// takes as long as for reading the text.
 func (s *listService) UnmarshalYAML(v *yaml.Node) error {
-	type plain listService // without this method
-	if v.Kind == yaml.MappingNode {
-		for i := 0; i < len(v.Content); i += 2 {
-			switch k := v.Content[i]; k.Value {
-			case "path", "group", "version", "protocol", "nodes":
-			default:
-				return fmt.Errorf("line %d: unknown key %q: a service has path, group, version, protocol and nodes", k.Line, k.Value)
-			}
-		}
-	}
-	if err := v.Decode((*plain)(s)); err != nil {
-		return err
+	if v.Kind != yaml.MappingNode {
+		return fmt.Errorf("line %d: a service is a mapping with path, group, version, protocol and nodes", v.Line)
 	}
 	s.line = v.Line
+	seen := make(map[string]bool, len(v.Content)/2)
+	for i := 0; i < len(v.Content); i += 2 {
+		k, value := v.Content[i], v.Content[i+1]
+		if seen[k.Value] {
+			return fmt.Errorf("line %d: %s is there twice", k.Line, k.Value)
+		}
+		seen[k.Value] = true
+		var err error
+		switch k.Value {
+		case "path":
+			err = value.Decode(&s.Path)
+		case "group":
+			err = value.Decode(&s.Group)
+		case "version":
+			err = value.Decode(&s.Version)
+		case "protocol":
+			err = value.Decode(&s.Protocol)
+		case "nodes":
+			err = s.readNodes(value)
+		default:
+			err = fmt.Errorf("line %d: unknown key %q: a service has path, group, version, protocol and nodes", k.Line, k.Value)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// readNodes reads the list of nodes.
+func (s *listService) readNodes(v *yaml.Node) error {
+	if v = named(v); v.Kind != yaml.SequenceNode {
+		return v.Decode(&s.Nodes) // null, or an error
+	}
+	s.Nodes = make([]listNode, len(v.Content))
+	for i, n := range v.Content {
+		if err := s.Nodes[i].UnmarshalYAML(named(n)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// named returns what v stands for where it is the name of another one.
+func named(v *yaml.Node) *yaml.Node {
+	if v.Kind == yaml.AliasNode {
+		return v.Alias
+	}
+	return v
 }
 
 // listNode is one node in a file: "host:port", or a mapping with address and parameters.
@@ -88,21 +125,24 @@ func (n *listNode) UnmarshalYAML(v *yaml.Node) error {
 	return nil
 }
 
-// readList reads the bytes of a file of nodes, at most maxListBytes.
-func readList(path string) ([]byte, error) {
+// readList reads the bytes of a file of nodes, at most maxListBytes, into the memory of space, which may be nil.
+func readList(path string, space []byte) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
-	data, err := io.ReadAll(io.LimitReader(f, maxListBytes+1))
-	if err != nil {
+	if st, err := f.Stat(); err == nil {
+		space = slices.Grow(space[:0], int(min(st.Size(), maxListBytes))+bytes.MinRead) // so that it is read with one reading
+	}
+	data := bytes.NewBuffer(space[:0])
+	if _, err := data.ReadFrom(io.LimitReader(f, maxListBytes+1)); err != nil {
 		return nil, err
 	}
-	if len(data) > maxListBytes {
+	if data.Len() > maxListBytes {
 		return nil, fmt.Errorf("it is larger than the %d bytes allowed; split it", maxListBytes)
 	}
-	return data, nil
+	return data.Bytes(), nil
 }
 
 // parseList turns the text of a file of nodes into lists.
@@ -140,7 +180,6 @@ func parseList(data []byte) (map[serviceKey][]Node, error) {
 // list returns the nodes of s as the registry hands them out.
 func (s listService) list() ([]Node, error) {
 	nodes := make([]Node, 0, len(s.Nodes))
-	seen := make(map[NodeKey]bool, len(s.Nodes))
 	for _, l := range s.Nodes {
 		n := Node{
 			Service:   Service{Group: s.Group, Path: s.Path, Version: s.Version, Protocol: s.Protocol},
@@ -162,11 +201,13 @@ func (s listService) list() ([]Node, error) {
 		if len(n.Params) == 0 {
 			n.Params = nil
 		}
-		if seen[n.Key()] {
-			return nil, fmt.Errorf("line %d: service %s: node %s is there twice", s.line, s.Path, n.Addr())
-		}
-		seen[n.Key()] = true
 		nodes = append(nodes, n)
+	}
+	sortNodes(nodes)
+	for i := range nodes {
+		if i > 0 && nodes[i].Key() == nodes[i-1].Key() {
+			return nil, fmt.Errorf("line %d: service %s: node %s is there twice", s.line, s.Path, nodes[i].Addr())
+		}
 	}
 	return nodes, nil
 }

@@ -15,103 +15,135 @@ import (
 
 const someNodes = `{"group":"test-group","path":"com.example.HelloService","nodes":[{"extInfo":"","address":"10.0.0.1:1"}]}`
 
-func TestDecodeRecord(t *testing.T) {
-	told := time.Unix(1700000000, 0)
-	good := string(encodeRecord(told, []byte(someNodes)))
-	tests := []struct{ name, text, want string }{
-		{"whole", good, ""},
-		{"0 bytes", "", "does not begin"},
-		{"motan-go's", someNodes, "does not begin"},
-		{"cut off in the first line", good[:20], "does not begin"},
-		{"cut off after the first line", good[:strings.IndexByte(good, '\n')+1], "checksum"},
-		{"cut off", good[:len(good)-1], "checksum"},
-		{"longer", good + " ", "checksum"},
-		{"a bit changed", strings.Replace(good, "10.0.0.1", "10.0.0.3", 1), "checksum"},
-		{"older form", strings.Replace(good, "motand-snapshot 1", "motand-snapshot 0", 1), `version "0"`},
-		{"newer form", strings.Replace(good, "motand-snapshot 1", "motand-snapshot 22", 1), `version "22"`},
-		{"no time", strings.Replace(good, "1700000000", "yesterday", 1), "yesterday"},
-		{"no sum", "motand-snapshot 1 1700000000 xyz\n{}", "xyz"},
-		{"no end of line", strings.Repeat("a", 1000), "does not begin"},
-		{"zeros", string(make([]byte, 4096)), "does not begin"},
+// written is a record as it stands in the journal.
+func written(t *testing.T, k recordKey, told time.Time, nodes ...Node) string {
+	t.Helper()
+	list, err := appendNodes(nil, pack(nodes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := appendRecord(nil, k, told, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// A list comes back as it was, whatever the names and the values are.
+func TestRecord(t *testing.T) {
+	odd := node(t, "10.0.0.1:1")
+	odd.Params = map[string]string{"a b": "c\nd", "e": "motan2://x?%y&z=1", "f": `"`}
+	light, heavy := node(t, "10.0.0.2:1"), node(t, "10.0.0.3:1")
+	light.Params, heavy.Version = nil, "2.0"
+	tests := []struct {
+		name  string
+		key   recordKey
+		nodes []Node
+	}{
+		{"two alike", recordKey{"zk", hello.key()}, ports(t, "1 2")},
+		{"nobody", recordKey{"zk", hello.key()}, nil},
+		{"all different", recordKey{"zk", hello.key()}, []Node{odd, light, heavy, node(t, "unix:///run/a b.sock")}},
+		{"odd names", recordKey{"a b\n/.%", serviceKey{"", "p q "}}, ports(t, "1")},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			body, when, err := decodeRecord([]byte(tt.text))
-			if tt.want == "" {
-				if err != nil || string(body) != someNodes || !when.Equal(told) {
-					t.Errorf("got %s of %v, %v", body, when, err)
-				}
-				return
+			for i := range tt.nodes {
+				tt.nodes[i].Group, tt.nodes[i].Path = tt.key.group, tt.key.path
 			}
-			if err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("got %s, %v; want an error with %q", body, err, tt.want)
+			line, list, _ := strings.Cut(written(t, tt.key, time.Unix(5, 0), tt.nodes...), "\n")
+			h, ok := readHead([]byte(line + "\n"))
+			if !ok || h.key != tt.key || !h.told.Equal(time.Unix(5, 0)) || !h.proves([]byte(list)) {
+				t.Fatalf("first line %q: got %+v, %v", line, h, ok)
+			}
+			got, err := readNodes(tt.key.serviceKey, []byte(list))
+			if err != nil || !got.equal(pack(tt.nodes)) {
+				t.Errorf("got %+v, %v; want %+v", got.nodes(), err, tt.nodes)
 			}
 		})
 	}
+	if _, err := appendRecord(nil, recordKey{strings.Repeat("x", maxRecordLine), hello.key()}, time.Time{}, nil); err == nil {
+		t.Error("a name that is too long: got no error")
+	}
 }
 
-func FuzzDecodeRecord(f *testing.F) {
-	f.Add(encodeRecord(time.Unix(1, 0), []byte(someNodes)))
-	f.Add([]byte("motand-snapshot 1 2 3\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		body, told, err := decodeRecord(data)
+func TestReadHead(t *testing.T) {
+	good, _, _ := strings.Cut(written(t, recordKey{"zk", hello.key()}, time.Unix(5, 0), node(t, "10.0.0.1:1")), "\n")
+	good += "\n"
+	tests := []struct{ name, text string }{
+		{"nothing", ""},
+		{"motan-go's", someNodes},
+		{"cut off", good[:len(good)-1]},
+		{"a word less", strings.Replace(good, " test-group", "", 1)},
+		{"a word more", strings.Replace(good, "\n", " x\n", 1)},
+		{"another form", strings.Replace(good, "motand-list 1", "motand-list 2", 1)},
+		{"no time", strings.Replace(good, " 5 ", " yesterday ", 1)},
+		{"no escape", strings.Replace(good, "test-group", "%zz", 1)},
+		{"longer than any list", fmt.Sprintf("motand-list 1 5 %d 0 a b c\n", maxSnapshotBytes+1)},
+		{"shorter than none", "motand-list 1 5 -1 0 a b c\n"},
+		{"zeros", string(make([]byte, 4096))},
+		{"longer than any line", "motand-list 1 5 0 0 a b " + strings.Repeat("c", maxRecordLine) + "\n"},
+	}
+	if _, ok := readHead([]byte(good)); !ok {
+		t.Fatalf("%q is refused", good)
+	}
+	for _, tt := range tests {
+		if h, ok := readHead([]byte(tt.text)); ok {
+			t.Errorf("%s: got %+v", tt.name, h)
+		}
+	}
+}
+
+func TestReadNodesRefuses(t *testing.T) {
+	for _, text := range []string{"x\n", "{\n", "{}\n1", "1 \"h\"\n", "{}\n1 h\n", "{}\n70000 \"h\"\n", "{}\n\n", "{}\n-1 \"h\"\n"} {
+		if nodes, err := readNodes(hello.key(), []byte(text)); err == nil {
+			t.Errorf("%q: got %v", text, nodes.nodes())
+		}
+	}
+}
+
+func FuzzReadNodes(f *testing.F) {
+	f.Add([]byte("{\"protocol\":\"motan2\",\"params\":{\"a\":\"b\"}}\n1 \"h\"\n2 \"unix:///a\"\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		nodes, err := readNodes(hello.key(), text)
 		if err != nil {
 			return
 		}
-		if again, when, err := decodeRecord(encodeRecord(told, body)); err != nil || !bytes.Equal(again, body) || !when.Equal(told) {
-			t.Errorf("got %q of %v, %v", again, when, err)
+		again, err := appendNodes(nil, nodes)
+		if err != nil {
+			t.Fatal(err)
 		}
-		_, _ = decodeSnapshot(hello, body) // an error is fine, a panic is not
+		if got, err := readNodes(hello.key(), again); err != nil || !got.equal(nodes) {
+			t.Errorf("got %+v, %v; want %+v", got.nodes(), err, nodes.nodes())
+		}
 	})
 }
 
-// What stands on disk, and what is known by it: the newest record, the generation before it, motan-go's file, nothing.
-func TestReadRecord(t *testing.T) {
-	record := func(address string) string {
-		return string(encodeRecord(time.Unix(1700000000, 0), []byte(strings.ReplaceAll(someNodes, "10.0.0.1:1", address))))
-	}
-	file := func(text string) func(string) error {
-		return func(path string) error { return os.WriteFile(path, []byte(text), 0o600) }
-	}
-	none := func(string) error { return nil }
-	large := func(path string) error { // 100 MB that take no room
-		return errorsOf(os.WriteFile(path, nil, 0o600), os.Truncate(path, 100<<20))
-	}
-	nobody := string(encodeRecord(time.Unix(1700000000, 0), []byte(`{"nodes":[]}`)))
+// What is known where there is no record: what stands in motan-go's file, if that can be used.
+func TestReadPublic(t *testing.T) {
 	tests := []struct {
-		name                  string
-		newest, older, public func(path string) error
-		want                  string // addresses; "?" for nothing known
-		warned                bool
+		name   string
+		make   func(path string) error
+		want   string // addresses; "?" for nothing known
+		warned bool
 	}{
-		{"nothing", none, none, none, "?", false},
-		{"all", file(record("h:1")), file(record("h:2")), file(someNodes), "h:1", false},
-		{"nobody", file(nobody), file(record("h:2")), file(someNodes), "", false},
-		{"crash between two renames", none, file(record("h:2")), file(someNodes), "h:2", false},
-		{"newest empty", file(""), file(record("h:2")), none, "h:2", true},
-		{"newest cut off", file(record("h:1")[:90]), file(record("h:2")), none, "h:2", true},
-		{"newest of older form", file(someNodes), file(record("h:2")), none, "h:2", true},
-		{"newest of another service", file(strings.ReplaceAll(record("h:1"), "Hello", "Other")), file(record("h:2")), none, "h:2", true},
-		{"newest large", large, file(record("h:2")), none, "h:2", true},
-		{"newest a folder", func(path string) error { return os.Mkdir(path, 0o755) }, file(record("h:2")), none, "h:2", true},
-		{"newest a pipe", func(path string) error { return syscall.Mkfifo(path, 0o600) }, file(record("h:2")), none, "h:2", true},
-		{"newest a loop", func(path string) error { return os.Symlink(path, path) }, file(record("h:2")), none, "h:2", true},
-		{"newest a link", func(path string) error { return os.Symlink("/etc/passwd", path) }, file(record("h:2")), none, "h:2", true},
-		{"both bad", file("x"), file("y"), file(someNodes), "10.0.0.1:1", true},
-		{"all bad", file("x"), file("y"), file("z"), "?", true},
-		{"motan-go's", none, none, file(someNodes), "10.0.0.1:1", false},
-		{"motan-go's, of nobody", none, none, file(`{"nodes":[]}`), "?", true},
-		{"motan-go's, large", none, none, large, "?", true},
-		{"motan-go's, a pipe", none, none, func(path string) error { return syscall.Mkfifo(path, 0o600) }, "?", true},
+		{"nothing", func(string) error { return nil }, "?", false},
+		{"a list", text(someNodes), "10.0.0.1:1", false},
+		{"nobody", text(`{"nodes":[]}`), "?", true},
+		{"another service", text(strings.Replace(someNodes, "Hello", "Other", 1)), "?", true},
+		{"empty", text(""), "?", true},
+		{"large", large, "?", true},
+		{"a folder", func(path string) error { return os.Mkdir(path, 0o755) }, "?", true},
+		{"a pipe", func(path string) error { return syscall.Mkfifo(path, 0o600) }, "?", true},
+		{"a loop", func(path string) error { return os.Symlink(path, path) }, "?", true},
+		{"a link", func(path string) error { return os.Symlink("/etc/passwd", path) }, "?", true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			dir := t.TempDir()
-			path, public := filepath.Join(dir, "record"), filepath.Join(dir, "snapshot")
-			if err := errorsOf(tt.newest(path), tt.older(path+".1"), tt.public(public)); err != nil {
+			path := filepath.Join(t.TempDir(), "snapshot")
+			if err := tt.make(path); err != nil {
 				t.Fatal(err)
 			}
-			k, known, err := readRecord(path, public, hello)
+			k, known, err := readPublic(path, hello)
 			if got := strings.Join(addrs(k.nodes.nodes()), " "); known != (tt.want != "?") || known && got != tt.want {
 				t.Errorf("got %q, %v; want %s", got, known, tt.want)
 			}
@@ -122,30 +154,46 @@ func TestReadRecord(t *testing.T) {
 	}
 }
 
-func errorsOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+func text(s string) func(string) error {
+	return func(path string) error { return os.WriteFile(path, []byte(s), 0o600) }
 }
 
-// A record that cannot be used costs a warning; callers get the generation before it, and the next list is written as ever.
+// large makes a file of 2 GiB that takes no room.
+func large(path string) error {
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		return err
+	}
+	return os.Truncate(path, 2<<30)
+}
+
+// Neighbours of which the same is told are one entry less to write, and less text.
+func TestAppendNodesShares(t *testing.T) {
+	list, err := appendNodes(nil, pack(ports(t, "1 2 3")))
+	if lines := strings.Split(string(list), "\n"); err != nil || len(lines) != 5 || !slices.Equal(lines[1:], []string{`1 "10.0.0.1"`, `2 "10.0.0.1"`, `3 "10.0.0.1"`, ""}) {
+		t.Errorf("got %q, %v", list, err)
+	}
+}
+
+// A list that is damaged on the disk costs a warning; callers get the one before it, and the next is written as ever.
 func TestCacheFallsBack(t *testing.T) {
 	dir := t.TempDir()
 	remember(t, dir, "zk", node(t, "10.0.0.1:1"))
 	remember(t, dir, "zk", node(t, "10.0.0.2:1"))
-	path := NewStore(dir, testLog(t)).recordPath(recordKey{"zk", hello.key()})
-	write(t, path, "motand-snapshot 1 rubbish")
+	path := NewStore(dir, testLog(t)).journal.path
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, strings.Replace(string(data), "10.0.0.2", "10.0.0.3", 1))
 	var log bytes.Buffer
-	var reg Static
-	c := Cached(silent{}, CacheOptions{ID: "zk", Store: NewStore(dir, testLog(t)), Log: slog.New(slog.NewTextHandler(&log, nil))})
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	c := Cached(silent{}, CacheOptions{ID: "zk", Store: NewStore(dir, logger), Log: logger})
 	watch(t.Context(), t, c, hello).expect(t, "10.0.0.1:1")
 	flushed(t, c)
-	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "snapshot ignored") {
+	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "damaged") {
 		t.Errorf("log: got %s, want one warning", log.String())
 	}
+	var reg Static
 	reg.Set(hello, node(t, "10.0.0.1:1"), node(t, "10.0.0.3:1"))
 	next := cache(t, &reg, dir, Protection{})
 	watch(t.Context(), t, next, hello).expect(t, "10.0.0.1:1", "10.0.0.3:1")

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"strings"
 )
 
 const (
@@ -43,16 +42,24 @@ func snapshotName(k serviceKey) string {
 
 // escape percent-encodes what could leave the folder or hide in it, and also.
 func escape(text string, also byte) string {
-	var b strings.Builder
+	var out []byte // nil while nothing was to be escaped
 	for i := range len(text) {
 		c := text[i]
-		if c == '/' || c == '\\' || c == '%' || c < ' ' || c == 0x7f || c == also || (c == '.' && i == 0) {
-			fmt.Fprintf(&b, "%%%02X", c)
-		} else {
-			b.WriteByte(c)
+		special := c == '/' || c == '\\' || c == '%' || c < ' ' || c == 0x7f || c == also || (c == '.' && i == 0)
+		if special && out == nil {
+			out = append(make([]byte, 0, len(text)+8), text[:i]...)
+		}
+		switch {
+		case special:
+			out = fmt.Appendf(out, "%%%02X", c)
+		case out != nil:
+			out = append(out, c)
 		}
 	}
-	return b.String()
+	if out == nil {
+		return text
+	}
+	return string(out)
 }
 
 // cut shortens a name that is too long for a file; what is cut off still tells it from others.

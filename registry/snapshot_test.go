@@ -67,26 +67,3 @@ func TestSnapshotName(t *testing.T) {
 		}
 	}
 }
-
-// Two services never share a record, though PHP's name for their snapshots is the same.
-func TestRecordName(t *testing.T) {
-	seen := make(map[string]serviceKey)
-	for _, k := range []serviceKey{
-		{"a_b", "c"},
-		{"a", "b_c"},
-		{"a@b", "c"},
-		{"a", "b@c"},
-		{"a%40b", "c"},
-		{"", "a@b@c"},
-		{"..", ".."},
-		{"a/b", "c"},
-		{strings.Repeat("x", 500), "a"},
-		{strings.Repeat("x", 500), "b"},
-	} {
-		name := recordName(k)
-		if other, ok := seen[name]; ok || strings.ContainsAny(name, "/\\") || strings.HasPrefix(name, ".") || len(name) > 250 {
-			t.Errorf("%+v: got %q, which is that of %+v or no file name", k, name, other)
-		}
-		seen[name] = k
-	}
-}

@@ -114,10 +114,7 @@ func TestStoreOneServiceFails(t *testing.T) {
 	long := s.open("zk", serviceKey{strings.Repeat("g", 300), "s"})
 	bad := s.open("zk", serviceKey{"bad", "s"})
 	good := s.open("zk", hello.key())
-	if err := os.MkdirAll(filepath.Join(s.recordPath(bad.recordKey)+".1", "in the way"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(s.recordPath(bad.recordKey), 0o755); err != nil {
+	if err := os.MkdirAll(s.publicPath(bad.serviceKey), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	k := knowledge{nodes: pack(ports(t, "1 2")), told: time.Now()}
@@ -125,14 +122,14 @@ func TestStoreOneServiceFails(t *testing.T) {
 		r.put(k)
 	}
 	if err := s.Flush(t.Context()); err == nil {
-		t.Error("flush: got no error for a list that is not on disk")
+		t.Error("flush: got no error for a list that programs without an agent do not find")
 	}
-	if writes, failed, _ := s.status(); writes != 2 || failed == 0 {
-		t.Errorf("got %d written and %d failed, want 2 written", writes, failed)
+	if writes, failed, _ := s.status(); writes != 3 || failed == 0 {
+		t.Errorf("got %d written and %d failed, want 3 written", writes, failed)
 	}
 	for _, r := range []*record{long, good} {
-		if _, known, err := NewStore(dir, testLog(t)).open("zk", r.serviceKey).load(); !known || err != nil {
-			t.Errorf("%.20s: got %v, %v", r.group, known, err)
+		if _, err := os.Stat(s.publicPath(r.serviceKey)); err != nil {
+			t.Errorf("%.20s: %v", r.group, err)
 		}
 	}
 }
@@ -174,10 +171,10 @@ func TestStoreReplacesLinks(t *testing.T) {
 	r := s.open("zk", hello.key())
 	victim := filepath.Join(t.TempDir(), "victim")
 	write(t, victim, "precious")
-	if err := os.MkdirAll(filepath.Dir(s.recordPath(r.recordKey)), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, recordDir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{filepath.Join(dir, snapshotName(hello.key())), s.recordPath(r.recordKey)} {
+	for _, path := range []string{s.publicPath(hello.key()), s.journal.path} {
 		if err := os.Symlink(victim, path); err != nil {
 			t.Fatal(err)
 		}

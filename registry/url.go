@@ -190,6 +190,9 @@ func splitAddress(s string) (host string, port int, path string, err error) {
 		host, digits = authority[1:end], strings.TrimPrefix(authority[end+1:], ":")
 	case colon >= 0:
 		host, digits = authority[:colon], authority[colon+1:]
+		if strings.IndexByte(authority, ':') == colon {
+			break // no IPv6
+		}
 		if whole, err := netip.ParseAddr(authority); err == nil && whole.Is6() {
 			// Ambiguous without brackets. Every writer appends a port, so the last group is it unless nothing valid is left.
 			if _, err := netip.ParseAddr(host); err != nil {
