@@ -20,6 +20,7 @@ import (
 	"github.com/motand/motand/agent/trace"
 	"github.com/motand/motand/conf"
 	"github.com/motand/motand/filters"
+	"github.com/motand/motand/httpbridge"
 	"github.com/motand/motand/motan"
 	"github.com/motand/motand/registry"
 )
@@ -54,8 +55,9 @@ type compiler struct {
 	demands    *demands                  // likewise
 	expiries   *certificates             // nil for snapshots that are not used
 	own        func(netip.AddrPort) bool // tells addresses of the agent itself; nil where it listens nowhere
-	linger     time.Duration             // how long what was taken out of use is kept for calls that may have found it
-	background sync.WaitGroup            // registries that are left, checks that end
+	web        httpbridge.ProviderStats
+	linger     time.Duration  // how long what was taken out of use is kept for calls that may have found it
+	background sync.WaitGroup // registries that are left, checks that end
 }
 
 // close frees everything that was taken out of use.
@@ -319,7 +321,7 @@ func (k *compiler) newExport(c *conf.Config, x *conf.Service) (*export, error) {
 	if err != nil {
 		return nil, err
 	}
-	provider, free, err := k.extensions.provider(x, ProviderEnv{Config: c, Pool: k.pool, Log: k.log, Seen: k.expiries.seen("motan-service." + x.ID)})
+	provider, free, err := k.extensions.provider(x, ProviderEnv{Config: c, Pool: k.pool, Log: k.log, Seen: k.expiries.seen("motan-service." + x.ID), Web: &k.web})
 	if err != nil {
 		return nil, err
 	}

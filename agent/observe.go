@@ -15,6 +15,8 @@ func (a *Agent) observe() {
 	figures := append(a.listenerFigures(), a.upstreamFigures()...)
 	figures = append(figures, a.registryFigures()...)
 	figures = append(figures, a.httpFigures()...)
+	figures = append(figures, counter("motand_http_paths_refused_total", "Calls of HTTP and FastCGI providers refused because their path would have led up.",
+		func() float64 { return float64(a.compiler.web.Climbs.Load()) }))
 	figures = append(figures, a.compiler.states.Figures()...)
 	figures = append(figures, a.compiler.spans.Figures()...)
 	figures = append(figures, a.survivalFigures()...)

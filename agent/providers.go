@@ -26,6 +26,7 @@ type ProviderEnv struct {
 
 	// Seen is told the certificate that a web service has shown on each connection. It may be nil.
 	Seen func(server string, shown *x509.Certificate)
+	Web  *httpbridge.ProviderStats // counts what providers of HTTP and FastCGI refuse
 }
 
 // motanProvider hands calls to a Motan server on this host (provider motan2 or motan).
@@ -125,6 +126,7 @@ func httpSettings(s *conf.Service, e ProviderEnv) httpbridge.ProviderSettings {
 			CA: h.ProxyTLS.CA, Cert: h.ProxyTLS.Cert, Key: h.ProxyTLS.Key, ServerName: h.ProxyTLS.ServerName, Insecure: !h.ProxyTLS.Verify,
 			Seen: e.Seen,
 		},
+		Stats:                 e.Web,
 		MaxConnections:        h.MaxConnections,
 		KeepaliveTimeout:      h.KeepaliveTimeout,
 		IdleConnectionTimeout: h.IdleConnectionTimeout,

@@ -2,6 +2,7 @@ package httpbridge
 
 import (
 	"bytes"
+	"errors"
 	"net/url"
 
 	"github.com/valyala/fasthttp"
@@ -9,6 +10,9 @@ import (
 	"github.com/motand/motand/motan"
 	"github.com/motand/motand/motan/simple"
 )
+
+// errClimb is the cause of an error about a path that leads up.
+var errClimb = errors.New("the path leads up")
 
 const formType = "application/x-www-form-urlencoded"
 
@@ -121,15 +125,27 @@ func (x *webExchange) setDefaultType() {
 
 // path is the path to ask for: the method of the call, rewritten by the location that it belongs to.
 func (x *webExchange) path(query string) (string, *motan.Error) {
-	method := string(x.call.Request.Method())
-	if !x.provider.settings.EnableRewrite {
-		return method, nil
+	path := string(x.call.Request.Method())
+	if !climbs(path) && x.provider.settings.EnableRewrite {
+		var ok bool
+		if path, ok = x.provider.locations.Rewrite(path, []byte(query)); !ok {
+			return "", refused(motan.KindNotFound, fasthttp.StatusNotFound, "service not found")
+		}
 	}
-	path, ok := x.provider.locations.Rewrite(method, []byte(query))
-	if !ok {
-		return "", refused(motan.KindNotFound, fasthttp.StatusNotFound, "service not found")
+	if climbs(path) {
+		return "", x.refuseClimb(path)
 	}
 	return path, nil
+}
+
+// refuseClimb counts and refuses a path that leads up.
+func (x *webExchange) refuseClimb(path string) *motan.Error {
+	if s := x.provider.settings.Stats; s != nil {
+		s.Climbs.Add(1)
+	}
+	failed := badRequest("the path %.100q leads up, with .. in one way or another", path)
+	failed.Cause = errClimb
+	return failed
 }
 
 // appendPair appends key=value in the form of a query, with & between.

@@ -139,6 +139,7 @@ func write(conn net.Conn, raw string) {
 func FuzzRewrite(f *testing.F) {
 	f.Add("regexpVar ^/u ^/(u) /{a}/$1", "/u", "a=1")
 	f.Add("!start / (?i)^ ${1}$2", "/a", "%zz")
+	f.Add("regexpVar / ^/(.*) /{a}/$1", "%252e%252e", "a=..%5c")
 	f.Fuzz(func(t *testing.T, rule, path, query string) {
 		l, err := NewLocations([]Location{{Match: "/", RewriteRules: []string{rule}}})
 		if err != nil {
@@ -146,6 +147,9 @@ func FuzzRewrite(f *testing.F) {
 		}
 		first, ok := l.Rewrite("/"+path, []byte(query))
 		again, _ := l.Rewrite("/"+path, []byte(query))
+		if decoded := decodeOnce(first); climbs(decoded) && !climbs(first) {
+			t.Errorf("%q does not lead up, but %q does", first, decoded)
+		}
 		if !ok || first != again {
 			t.Errorf("rule %q, path %q: got %q, %t, then %q", rule, path, first, ok, again)
 		}

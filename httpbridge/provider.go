@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -34,7 +35,13 @@ type ProviderSettings struct {
 	URLFormat             string                                                            // URL_FORMAT, with at most one %s for the method
 	Methods               map[string]MethodSettings                                         // http-service, by method; "" is http_default_motan_method
 	Dial                  func(ctx context.Context, network, addr string) (net.Conn, error) // nil dials whatever ProxyAddress and URLFormat name
+	Stats                 *ProviderStats                                                    // counts for all that have the same; nil counts nothing
 	CGI                   *CGISettings                                                      // of a service with "provider: cgi", which has no ProxyAddress; else nil
+}
+
+// ProviderStats are counters of providers. They may be read at any time.
+type ProviderStats struct {
+	Climbs atomic.Int64 // calls refused because their path would have led up
 }
 
 // MethodSettings are the keys of http-service for one method.

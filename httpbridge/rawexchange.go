@@ -22,8 +22,9 @@ func (s *Server) serveDomain(ctx *fasthttp.RequestCtx, d *Domain, host []byte) b
 	if !ok {
 		return false
 	}
-	if !isVisible(path) || bytes.IndexByte(path, '\t') >= 0 {
-		answerInvalid(ctx, fasthttp.StatusBadRequest, "the path has a control character")
+	if !isVisible(path) || bytes.IndexByte(path, '\t') >= 0 || climbs(string(path)) {
+		s.Stats.invalid(ReasonTarget)
+		answerInvalid(ctx, fasthttp.StatusBadRequest, "the path has a control character, or leads up with .. in one way or another")
 		return true
 	}
 	x := s.newExchange()

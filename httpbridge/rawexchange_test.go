@@ -234,6 +234,8 @@ func TestRouteByHost(t *testing.T) {
 		{"service", strings.Replace(post("/hello", `["x"]`), "localhost", "com.weibo.X", 1), `"x"`},
 		{"line feed in the path", "GET /api/a%0AM_g HTTP/1.1\r\nHost: shop.example.com\r\n\r\n", "control character"},
 		{"NUL in the path", "GET /api/a%00 HTTP/1.1\r\nHost: shop.example.com\r\n\r\n", "control character"},
+		{"leads up, encoded twice", "GET /api/%252e%252e/health HTTP/1.1\r\nHost: shop.example.com\r\n\r\n", "leads up"},
+		{"leads up, behind a backslash", "GET /api/..%5chealth HTTP/1.1\r\nHost: shop.example.com\r\n\r\n", "leads up"},
 		{"another host", "GET /health HTTP/1.1\r\nHost: other.example.com\r\n\r\n", "nothing is served"},
 	}
 	for _, tt := range tests {
@@ -242,6 +244,9 @@ func TestRouteByHost(t *testing.T) {
 				t.Errorf("got %d %q, want %q", got.status, got.body, tt.want)
 			}
 		})
+	}
+	if n := s.Stats.Invalid[ReasonTarget].Load(); n != 4 {
+		t.Errorf("refused for their path: got %d, want 4", n)
 	}
 }
 

@@ -33,7 +33,14 @@ func (x *webExchange) transparent(args []argument) *motan.Error {
 		return badRequest("%v", err)
 	}
 	path, failed := x.path(string(x.req.URI().QueryString()))
-	if failed != nil {
+	switch {
+	case failed != nil && errors.Is(failed.Cause, errClimb): // the caller's client is to see the status
+		x.resp.SetStatusCode(fasthttp.StatusBadRequest)
+		x.resp.Header.SetContentTypeBytes(typeText)
+		x.resp.SetBodyString(failed.Message)
+		x.setReply(x.rawResponse())
+		return nil
+	case failed != nil:
 		return failed
 	}
 	x.req.URI().SetScheme(p.settings.ProxySchema)

@@ -132,6 +132,9 @@ func (x *webExchange) fillFormat(args []argument) *motan.Error {
 	if failed != nil {
 		return failed
 	}
+	if method := string(x.call.Request.Method()); format.named && climbs(method) {
+		return x.refuseClimb(method)
+	}
 	target, err := format.url(x.call.Request.Method())
 	if err != nil {
 		return badRequest("%v", err)
@@ -161,14 +164,14 @@ func (x *webExchange) inQuery() bool {
 	return h.IsGet() || h.IsHead() || h.IsDelete() || h.IsOptions()
 }
 
-// url is the URL for a method. Its name cannot leave the place that the format has for it.
+// url is the URL for a method that does not climb. Its name cannot leave the place that the format has for it.
 func (f *urlFormat) url(method []byte) (string, error) {
 	if !f.named {
 		return f.before, nil
 	}
 	for segment := range bytes.SplitSeq(method, []byte("/")) {
-		if string(segment) == "." || string(segment) == ".." {
-			return "", errors.New("the method must not have . or .. for a segment")
+		if string(segment) == "." {
+			return "", errors.New("the method must not have . for a segment")
 		}
 	}
 	return f.before + strings.ReplaceAll(url.PathEscape(string(method)), "%2F", "/") + f.after, nil

@@ -69,10 +69,10 @@ func TestURLFormatRequest(t *testing.T) {
 			}
 		})
 	}
-	for _, method := range []string{"..", "../../admin", "a/./b", "."} {
+	for method, want := range map[string]string{"..": "leads up", "../../admin": "leads up", "a/./b": "segment", ".": "segment"} {
 		c := newCall(t, nil, "M_m", method)
 		motan.Do(p, c)
-		checkFailed(t, c, motan.KindBadRequest, 400, "segment")
+		checkFailed(t, c, motan.KindBadRequest, 400, want)
 	}
 	c := newCall(t, nil, "M_m", "unknown")
 	motan.Do(only, c)
