@@ -25,6 +25,7 @@ type exchange struct {
 	state  atomic.Int64 // begun while the call is awaited, else one of the states below
 	timer  *time.Timer  // runs guard; of whoever set armed
 	armed  atomic.Bool  // timer is running
+	lent   bool         // the reply is being written: it is released behind that
 }
 
 // The states of an exchange whose call is not awaited, which are no times. Whoever ends the waiting decides who releases

@@ -48,7 +48,9 @@ func (s *Server) serveDomain(ctx *fasthttp.RequestCtx, d *Domain, host []byte) b
 		return true
 	}
 	served := x.answerRawExchange(ctx)
-	x.release()
+	if !x.lent {
+		x.release()
+	}
 	return served
 }
 
@@ -136,10 +138,49 @@ func (x *exchange) answerRawExchange(ctx *fasthttp.RequestCtx) bool {
 		answerRaw(ctx, fasthttp.StatusBadGateway, e.Message)
 		return true
 	}
-	if err := x.writeRawResponse(ctx); err != nil {
+	switch err := x.writeRawResponse(ctx); {
+	case errors.Is(err, errNoRoom):
+		answerRaw(ctx, fasthttp.StatusServiceUnavailable, "the provider's response "+err.Error())
+		ctx.Response.Header.SetBytesV("Retry-After", soon)
+	case err != nil:
 		answerRaw(ctx, fasthttp.StatusBadGateway, "the provider's response: "+err.Error())
 	}
 	return true
+}
+
+// errNoRoom is why a response is not handed on that has come.
+var errNoRoom = errors.New("is there, but there is no room for it (httpMaxBytesInFlight)")
+
+// holdResponse has the connection hold what is there of the exchange: the client's body, which is not given back before the end, and
+// the reply. The copy of the request is let go.
+func (x *exchange) holdResponse(ctx *fasthttp.RequestCtx) error {
+	size, conn := len(x.call.Reply.Body()), connOf(ctx)
+	if x.call.Reply.Gzipped() {
+		size = x.server.MaxBodySize
+	}
+	if size <= keptBytes || conn == nil {
+		return nil
+	}
+	x.call.Request.SetBody(nil)
+	x.body = kept(x.body)
+	if conn.awaitRoom(int64(len(ctx.Request.Body())+size), orDefault(x.server.WriteTimeout, defaultTransfer)) {
+		return nil
+	}
+	x.server.Stats.invalid(ReasonCrowded)
+	return errNoRoom
+}
+
+// lentBody is the body of a response that is written from the reply itself. The exchange is released behind it.
+type lentBody struct {
+	bytes.Reader
+	exchange *exchange
+}
+
+// Close releases the exchange.
+func (b *lentBody) Close() error {
+	b.exchange.lent = false
+	b.exchange.release()
+	return nil
 }
 
 var errNoResponse = errors.New("is not the head and the body of an HTTP response, as bytes")
@@ -147,6 +188,9 @@ var errNoResponse = errors.New("is not the head and the body of an HTTP response
 // writeRawResponse answers with the two elements of the reply.
 func (x *exchange) writeRawResponse(ctx *fasthttp.RequestCtx) error {
 	reply := &x.call.Reply
+	if err := x.holdResponse(ctx); err != nil {
+		return err
+	}
 	if err := reply.Inflate(x.server.MaxBodySize + headBytes); err != nil {
 		return err
 	}
@@ -172,6 +216,13 @@ func (x *exchange) writeRawResponse(ctx *fasthttp.RequestCtx) error {
 	}
 	if status := ctx.Response.StatusCode(); status != fasthttp.StatusNoContent && status != fasthttp.StatusNotModified && !ctx.IsHead() {
 		ctx.Response.Header.SetContentLength(len(body))
+		if len(body) > keptBytes {
+			lent := &lentBody{exchange: x}
+			lent.Reset(body)
+			x.lent = true
+			ctx.Response.SetBodyStream(lent, len(body))
+			return nil
+		}
 		ctx.Response.SwapBody(append(ctx.Response.SwapBody(nil)[:0], body...))
 	}
 	return nil

@@ -9,8 +9,9 @@ import (
 
 // room bounds the bytes of large bodies, requests and answers, that are held at one time.
 type room struct {
-	limit int64
-	used  atomic.Int64
+	limit   int64
+	used    atomic.Int64
+	waiting atomic.Int64 // answers that are there and wait for room
 }
 
 func (r *room) take(n int64) bool {
@@ -57,10 +58,16 @@ func (c *serverConn) leave() {
 	c.hold(0)
 }
 
-// awaitRoom is hold for an answer: it waits a while for others to be written, since the call has been made. It may block.
+// awaitRoom is hold for an answer: it waits a while for others to be written, since the call has been made, unless as much waits
+// already as there is room for. It may block.
 func (c *serverConn) awaitRoom(n int64, patience time.Duration) bool {
 	if c.hold(n) {
 		return true
+	}
+	r := &c.server.room
+	defer r.waiting.Add(-n)
+	if r.waiting.Add(n) > r.limit {
+		return false
 	}
 	const pause = 5 * time.Millisecond
 	tick := time.NewTicker(pause)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -74,10 +75,10 @@ func TestRoomOfAnswers(t *testing.T) {
 	})
 	checkError(t, ask(t, l.Dial, post("/rpc/s/m", `[]`)), 503, "the call was made")
 
-	s := &Server{Handler: motan.HandlerFunc(reply(strings.Repeat("x", 400<<10))), MaxBytesInFlight: 1 << 20}
+	s := &Server{Handler: motan.HandlerFunc(reply(strings.Repeat("x", 400<<10))), MaxBytesInFlight: 2 << 20}
 	l = serve(t, s)
 	done := make(chan answerOf)
-	const calls = 8 // of which one at a time finds room
+	const calls = 4 // of which two at a time find room, and the others may wait
 	for range calls {
 		go func() { done <- ask(t, l.Dial, post("/rpc/s/m", `[]`)) }()
 	}
@@ -105,4 +106,56 @@ func TestRoomOfBrokenClients(t *testing.T) {
 		conn.Close()
 		wait(t, "the room to be free", func() bool { return s.BytesHeld() == 0 })
 	}
+}
+
+// TestRoomOfRawResponses has clients ask for large responses and read nothing: what is held stays within the room, what waits
+// for it likewise, and all is given back. A client that reads gets every byte.
+func TestRoomOfRawResponses(t *testing.T) {
+	const clients, size, limit = 20, 4 << 20, 16 << 20
+	body := strings.Repeat("0123456789abcdef", size/16)
+	s := shop(t, motan.HandlerFunc(rawReply(okHead, body)))
+	s.MaxBytesInFlight, s.WriteTimeout = limit, time.Minute
+	addr := serveTCP(t, s)
+	const get = "GET /api/x HTTP/1.1\r\nHost: shop.example.com\r\n\r\n"
+	var conns []net.Conn
+	defer func() {
+		for _, c := range conns {
+			c.Close()
+		}
+	}()
+	for range clients {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, conn)
+		if err := conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+			t.Fatal(err)
+		}
+		write(conn, get)
+	}
+	wait(t, "the others to be refused", func() bool { return s.Stats.Invalid[ReasonCrowded].Load() >= clients-2*limit/size })
+	if held, waiting := s.BytesHeld(), s.room.waiting.Load(); held > limit || waiting > limit {
+		t.Errorf("got %d held and %d waiting, want at most %d each", held, waiting, limit)
+	}
+	if got := ask(t, dialer(addr), post("/rpc/s/m", `["small"]`)); got.status != 200 {
+		t.Errorf("a small call: got %d", got.status)
+	}
+	for _, c := range conns {
+		c.Close()
+	}
+	wait(t, "the room to be free", func() bool { return s.BytesHeld() == 0 && s.room.waiting.Load() == 0 })
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	r := newReader(conn)
+	for range 3 {
+		write(conn, get)
+		if got := readAnswer(t, r); got.status != 200 || got.body != body {
+			t.Fatalf("got %d and %d bytes, want %d", got.status, len(got.body), len(body))
+		}
+	}
+	wait(t, "the room to be free again", func() bool { return s.BytesHeld() == 0 })
 }

@@ -36,6 +36,9 @@ import (
 //	F12  one of ten providers fails at once        TestFaultFastFailing          it gets 3 % of the calls at most, and its share when it is well
 //	F30  all providers fail half of the calls      TestFaultRetryStorm           they see 1.2 times the calls; all is well when they are
 //	F40  all providers down                        TestFaultAllDown              calls fail at once; they are answered soon after one is back
+//	F14  clients that send a byte now and then     TestFaultSlowClients          closed by the deadlines, nothing is left of them; no other call fails
+//	F44  clients that close or reset in mid-call   TestFaultAbruptClients        nothing is left of them; no other call fails
+//	     clients that read nothing of large answers  TestFaultUnreadResponses    memory bounded; others are answered
 //	F45  a caller's own mistakes                   TestFaultCallersMistakes      nobody is left out for them; no other call fails
 //	     kill -9 of a provider's agent             TestFaultProviderKilled       only calls in flight to it fail; nobody picks it after
 //	     SIGTERM of a provider's agent             TestFaultProviderStopped      no call fails
