@@ -126,7 +126,7 @@ func (r *record) load() (knowledge, bool, error) {
 	defer s.mu.Unlock()
 	if known && !r.known { // the snapshot of several registries needs what each of them knew
 		r.known, r.now = true, k
-		if recorded { // after a crash the snapshot may be missing, empty or older
+		if recorded && s.records[r.recordKey] == r { // after a crash the snapshot may be missing, empty or older
 			s.shelf.check(r.serviceKey, time.Now())
 			s.begin()
 		}
@@ -140,6 +140,9 @@ func (r *record) put(k knowledge) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.known, r.now = true, k
+	if s.records[r.recordKey] == nil {
+		s.records[r.recordKey] = r // it was closed: its snapshot needs it once more
+	}
 	s.dirty[r] = struct{}{}
 	s.begin()
 }

@@ -190,3 +190,32 @@ func TestStoreReplacesLinks(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// What is told of a service after nobody looks for it any more, or read from the disk then, is written as well and does no harm.
+func TestStoreAfterTheLastUse(t *testing.T) {
+	dir := t.TempDir()
+	remember(t, dir, "zk", ports(t, "1")...)
+	s := NewStore(dir, testLog(t))
+	s.join("zk")
+	told, read := s.open("zk", hello.key()), s.open("zk", serviceKey{"g", "read"})
+	told.close()
+	read.close()
+	if _, _, err := read.load(); err != nil {
+		t.Fatal(err)
+	}
+	if _, known, err := told.load(); !known || err != nil {
+		t.Fatalf("got %v, %v", known, err)
+	}
+	told.put(knowledge{nodes: pack(ports(t, "2"))})
+	if err := s.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := public(t, dir); !slices.Equal(got, []string{"10.0.0.1:2"}) {
+		t.Errorf("got %v", got)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.records) != 0 || len(s.shelf.sums) != 0 || !s.shelf.empty() {
+		t.Errorf("got %d records and %d sums in memory", len(s.records), len(s.shelf.sums))
+	}
+}

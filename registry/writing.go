@@ -149,14 +149,9 @@ func (s *Store) writeSnapshot(k serviceKey) {
 	s.mu.Lock()
 	sum, there := s.shelf.sums[k]
 	s.mu.Unlock()
-	nodes := lists[0]
-	if len(lists) > 1 {
-		nodes = union(lists)
-	}
-	body, err := encodeSnapshot(k, nodes.nodes())
-	if next := crc32.Checksum(body, castagnoli); err == nil && (!there || next != sum) {
-		sum = next
-		err = s.show(k, body, there)
+	var err error
+	if len(lists) > 0 { // else nobody needs it any more
+		sum, err = s.show(k, lists, sum, there)
 	}
 	s.mu.Lock()
 	before := s.broken()
@@ -171,15 +166,27 @@ func (s *Store) writeSnapshot(k serviceKey) {
 	s.tell(k, before, after, err)
 }
 
-// show has programs without an agent find body. Known says that there is something else.
-func (s *Store) show(k serviceKey, body []byte, known bool) error {
-	path := s.publicPath(k)
+// show has programs without an agent find the nodes of lists, and returns the checksum of what they find. Known says that
+// they find what has the sum before.
+func (s *Store) show(k serviceKey, lists []packed, before uint32, known bool) (sum uint32, err error) {
+	nodes := lists[0]
+	if len(lists) > 1 {
+		nodes = union(lists)
+	}
+	body, err := encodeSnapshot(k, nodes.nodes())
+	if err != nil {
+		return 0, err
+	}
+	path, sum := s.publicPath(k), crc32.Checksum(body, castagnoli)
+	if known && sum == before {
+		return sum, nil
+	}
 	if !known {
 		if data, err := readFile(path, maxSnapshotBytes); err == nil && bytes.Equal(data, body) {
-			return nil
+			return sum, nil
 		}
 	}
-	return replaceFile(filepath.Join(s.dir, recordDir, "new"), path, false, func(w io.Writer) error {
+	return sum, replaceFile(filepath.Join(s.dir, recordDir, "new"), path, false, func(w io.Writer) error {
 		_, err := w.Write(body)
 		return err
 	})
