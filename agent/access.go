@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -24,16 +25,21 @@ import (
 // of the inside; else everybody who can connect may. Requests that a browser makes for another site may change nothing
 // anywhere.
 type access struct {
+	rules atomic.Pointer[accessRules]
+	log   *slog.Logger
+
+	refused atomic.Int64
+	told    atomic.Int64 // seconds since 1970 in which a refusal was last written down
+	saved   atomic.Int64 // refusals that were not written down since
+}
+
+// accessRules are what the configuration says of access.
+type accessRules struct {
 	beyond     bool // connections of other hosts are taken
 	trustLocal bool // those of this host need no token all the same
 	token      string
 	tokenFile  string
 	audit      *slog.Logger // nil: nothing is written down
-	log        *slog.Logger
-
-	refused atomic.Int64
-	told    atomic.Int64 // seconds since 1970 in which a refusal was last written down
-	saved   atomic.Int64 // refusals that were not written down since
 }
 
 const (
@@ -41,11 +47,17 @@ const (
 	auditedBytes = 1 << 10 // of a request's body
 )
 
-func newAccess(c *conf.Agent, l net.Listener, audit, log *slog.Logger) *access {
-	return &access{
-		beyond: !isLoopback(l.Addr()), trustLocal: c.ManagementTrustLocal,
-		token: c.ManagementToken, tokenFile: c.ManagementTokenFile, audit: audit, log: log,
-	}
+func newAccess(c *conf.Agent, listeners []net.Listener, audit, log *slog.Logger) *access {
+	a := &access{log: log}
+	a.use(c, listeners, audit)
+	return a
+}
+
+// use takes the rules of c into use. The token is needed where other hosts reach one of the listeners.
+func (a *access) use(c *conf.Agent, listeners []net.Listener, audit *slog.Logger) {
+	r := &accessRules{trustLocal: c.ManagementTrustLocal, token: c.ManagementToken, tokenFile: c.ManagementTokenFile, audit: audit}
+	r.beyond = slices.ContainsFunc(listeners, func(l net.Listener) bool { return !isLoopback(l.Addr()) })
+	a.rules.Store(r)
 }
 
 // isLoopback tells whether only this host can connect to a listener's address.
@@ -54,26 +66,27 @@ func isLoopback(a net.Addr) bool {
 	return !ok || tcp.IP.IsLoopback()
 }
 
-// warn tells at the start that a management port which others reach has no token.
+// warn tells that a management port which others reach has no token.
 func (a *access) warn() {
-	if token, err := a.wanted(); a.beyond && (err != nil || token == "") {
+	r := a.rules.Load()
+	if token, err := r.wanted(); r.beyond && (err != nil || token == "") {
 		a.log.Warn("agent: other hosts reach the management port and there is no token, so nothing can be changed over it, by programs on this host neither; set managementTokenFile, or managementHost: 127.0.0.1", "err", err)
 	}
 }
 
 // wanted is the token; a file is read each time, so that it can be replaced.
-func (a *access) wanted() (string, error) {
-	if a.tokenFile == "" {
-		return a.token, nil
+func (r *accessRules) wanted() (string, error) {
+	if r.tokenFile == "" {
+		return r.token, nil
 	}
-	f, err := os.Open(a.tokenFile)
+	f, err := os.Open(r.tokenFile)
 	if err != nil {
 		return "", fmt.Errorf("agent: managementTokenFile: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
 	text, err := io.ReadAll(io.LimitReader(f, maxToken+1))
 	if err == nil && len(text) > maxToken {
-		err = fmt.Errorf("%s: larger than %d bytes", a.tokenFile, maxToken)
+		err = fmt.Errorf("%s: larger than %d bytes", r.tokenFile, maxToken)
 	}
 	if err != nil {
 		return "", fmt.Errorf("agent: managementTokenFile: %w", err)
@@ -123,10 +136,11 @@ func isForeign(r *http.Request) bool {
 
 // check looks for the token where one is needed.
 func (a *access) check(r *http.Request) (status int, why string) {
-	if !a.beyond || a.trustLocal && isLocal(r) {
+	rules := a.rules.Load()
+	if !rules.beyond && !isStranger(r) || rules.trustLocal && isLocal(r) {
 		return http.StatusOK, ""
 	}
-	wanted, err := a.wanted()
+	wanted, err := rules.wanted()
 	if err == nil && wanted == "" {
 		err = errors.New("agent: no token is set: motan-agent.managementTokenFile names the file with it")
 	}
@@ -143,6 +157,13 @@ func (a *access) check(r *http.Request) (status int, why string) {
 		return http.StatusForbidden, "the token is not that of managementTokenFile\n"
 	}
 	return http.StatusOK, ""
+}
+
+// isStranger tells whether r came from another host: over a connection of a listener that has gone, where none of them takes
+// such connections any more.
+func isStranger(r *http.Request) bool {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	return err == nil && !net.ParseIP(host).IsLoopback()
 }
 
 // isLocal tells whether a program on this host asks.
@@ -169,7 +190,8 @@ func (a *access) refuse(w http.ResponseWriter, r *http.Request, status int, why 
 
 // note writes down a request that has changed, or was to change, something.
 func (a *access) note(r *http.Request, status int, body []byte) {
-	if a.audit == nil {
+	audit := a.rules.Load().audit
+	if audit == nil {
 		return
 	}
 	attrs := []any{"status", status, "method", r.Method, "path", short(r.URL.Path), "remote", r.RemoteAddr, "agent", short(r.UserAgent())}
@@ -182,7 +204,7 @@ func (a *access) note(r *http.Request, status int, body []byte) {
 	if n := a.saved.Swap(0); n > 0 {
 		attrs = append(attrs, "refused_unseen", n)
 	}
-	a.audit.Info("management", attrs...)
+	audit.Info("management", attrs...)
 }
 
 // short bounds what a stranger has written.
@@ -219,8 +241,8 @@ func (s *seenStatus) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 // secrets hides from a text what no reader may see.
 func (a *access) secrets(text []byte) []byte {
 	text = secrets.ReplaceAll(text, []byte("${1}***"))
-	if a.token != "" {
-		text = bytes.ReplaceAll(text, []byte(a.token), []byte("***"))
+	if token := a.rules.Load().token; token != "" {
+		text = bytes.ReplaceAll(text, []byte(token), []byte("***"))
 	}
 	return text
 }

@@ -47,6 +47,7 @@ func TestAccess(t *testing.T) {
 		{"on loopback, IPv6", none, "[::1]:8002", "[::1]:5", "", 200, 200},
 		{"on loopback, from a page", none, here, "127.0.0.1:5", "Origin: http://evil.example", 403, 200},
 		{"on loopback, from another site", none, here, "127.0.0.1:5", "Sec-Fetch-Site: cross-site", 403, 200},
+		{"on loopback, over a connection from elsewhere that is left", token, here, stranger, "", 401, 401},
 		{"beyond, no token configured", none, everywhere, stranger, "Authorization: Bearer ", 403, 403},
 		{"beyond, none sent", token, everywhere, stranger, "", 401, 401},
 		{"beyond, none sent, from this host", token, everywhere, "127.0.0.1:5", "", 401, 401},
@@ -61,7 +62,7 @@ func TestAccess(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := newAccess(&tt.settings, listenAddr(tt.listen), nil, slog.New(slog.DiscardHandler))
+			a := newAccess(&tt.settings, []net.Listener{listenAddr(tt.listen)}, nil, slog.New(slog.DiscardHandler))
 			called := 0
 			h := func(w http.ResponseWriter, _ *http.Request) { called++; text(w, http.StatusOK, "done") }
 			for i, guarded := range []http.HandlerFunc{a.change(h), a.private(h)} {
@@ -90,7 +91,7 @@ func TestAccess(t *testing.T) {
 // Each change is written down with who and what; of refusals one a second, with the number of the others. No token is.
 func TestAudit(t *testing.T) {
 	var out bytes.Buffer
-	a := newAccess(&conf.Agent{ManagementToken: "s3cret"}, listenAddr("0.0.0.0:1"), slog.New(slog.NewJSONHandler(&out, nil)), slog.New(slog.DiscardHandler))
+	a := newAccess(&conf.Agent{ManagementToken: "s3cret"}, []net.Listener{listenAddr("0.0.0.0:1")}, slog.New(slog.NewJSONHandler(&out, nil)), slog.New(slog.DiscardHandler))
 	h := a.change(func(w http.ResponseWriter, r *http.Request) {
 		if err := iotest.TestReader(r.Body, []byte(strings.Repeat("x", 3000))); err != nil {
 			t.Errorf("body: %v", err)

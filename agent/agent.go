@@ -50,11 +50,12 @@ type Agent struct {
 	inbound  *inbound
 	motanIn  *motan.Server
 	exportIn *motan.Server
-	httpIn   *httpbridge.Server // nil where HTTP is switched off
+	httpIn   *httpbridge.Server // without a listener where HTTP is switched off
 
 	changing sync.Mutex      // held over all of a change of the configuration: there is one at a time
 	life     context.Context // guarded by changing; nil before begin; its end ends what serves
 	leaving  []leaver        // guarded by changing
+	closing  time.Time       // guarded by changing; until then listeners stay that nobody wants any more
 	shown    func()          // guarded by changing; ends showing the agent in registries; nil before begin
 	base     *conf.Config    // guarded by changing; as it was read, without what programs ask for
 	dynamics dynamics        // guarded by changing
@@ -68,6 +69,7 @@ type Agent struct {
 
 	altering   sync.RWMutex  // held while somebody changes what the agent has been told
 	upgrading  atomic.Bool   // nothing is changed: another process takes over, or this one does; set under altering
+	begun      chan struct{} // closed when the start is over, whatever became of it
 	succeeded  chan struct{} // closed when another process has everything
 	upgrades   upgrades
 	succeeding sync.Mutex // held over all of an attempt, and by Run once it ends
@@ -89,7 +91,7 @@ func New(c *conf.Config, x Extensions) (*Agent, error) { return newAgent(c, x, n
 
 // newAgent is New for an agent that need not open the sockets that it is given.
 func newAgent(c *conf.Config, x Extensions, given *inheritance) (*Agent, error) {
-	a := &Agent{failed: make(chan error, 1), succeeded: make(chan struct{}), started: time.Now(), given: given}
+	a := &Agent{failed: make(chan error, 1), succeeded: make(chan struct{}), begun: make(chan struct{}), started: time.Now(), given: given}
 	if err := a.build(c, x); err != nil {
 		a.free()
 		return nil, err
@@ -135,7 +137,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	a.switchers = newSwitchers(a.compiler.switches, c.Agent.RuntimeDir, a.log)
 	a.switchers.use(s)
 	a.expiries.read(s.config)
-	if a.listeners, err = listen(c, s.ports, a.given); err != nil {
+	if a.listeners, err = listen(s.sockets(), a.given); err != nil {
 		return err
 	}
 	a.given.warn(a.log)
@@ -148,9 +150,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	a.inbound = &inbound{exports: &a.exports, metadata: a.metadata}
 	a.motanIn = a.motanServer(&c.Agent, &outbound{routes: &a.routes, motan: true})
 	a.exportIn = a.motanServer(&c.Agent, a.inbound)
-	if err := a.buildHTTP(&c.Agent); err != nil {
-		return err
-	}
+	a.httpIn = a.newHTTP(&c.Agent)
 	a.announcer = newAnnouncer(a.compiler, s)
 	a.reporter = newReporter(a, &c.Metrics)
 	a.pushes = newPushes(a)
@@ -194,6 +194,8 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 	c := &s.config.Agent
 	inner, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
+	begun := sync.OnceFunc(func() { close(a.begun) })
+	defer begun()
 	defer a.free()
 	defer removePID(c.PIDFile)
 	if a.successor() != nil {
@@ -210,12 +212,13 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 			return err
 		}
 	}
-	a.log.Info("agent: serving", "version", Version, "motan", addrs(a.listeners.motan), "http", addrs(a.listeners.http),
-		"management", a.listeners.management.Addr().String(), "export", s.ports, "local_ip", a.compiler.localIP,
+	begun()
+	a.log.Info("agent: serving", "version", Version, "motan", addrs(a.listeners.of("motan")), "http", addrs(a.listeners.of("http")),
+		"management", addrs(a.listeners.of("management")), "export", s.ports, "local_ip", a.compiler.localIP,
 		"refers", len(s.all), "services", len(s.exported))
 	if n := a.announcer.unused(); n > 0 {
 		a.log.Info("agent: services are not in use yet: callers on other hosts do not see them before a GET of /200 on the management port",
-			"services", n, "management", a.listeners.management.Addr().String())
+			"services", n, "management", addrs(a.listeners.of("management")))
 	}
 	a.control = control{upgrade: a.upgrade, log: a.log}
 	if l, err := openControl(c.RuntimeDir); err != nil {
@@ -239,9 +242,7 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 	a.serving.Go(func() { a.followRules(looking) })            // likewise
 	a.serving.Go(func() { a.notifier.run(looking) })           // likewise
 	a.serving.Go(func() { a.expiries.run(looking, a.config) }) // likewise
-	if c.RotatePerHour {
-		a.serving.Go(func() { a.logs.rotateHourly(looking) }) // likewise
-	}
+	a.serving.Go(func() { a.logs.rotateHourly(looking) })      // likewise
 	var failure error
 	select {
 	case <-ctx.Done():
@@ -266,9 +267,7 @@ func (a *Agent) config() *conf.Config { return a.snapshot.Load().config }
 
 // prepare takes the snapshot into use; nothing is served yet.
 func (a *Agent) prepare(ctx context.Context) error {
-	if a.compiler.accessLog != nil {
-		a.compiler.accessLog.Start()
-	}
+	a.compiler.accessLog.Start()
 	if a.compiler.spans != nil {
 		a.compiler.spans.Start()
 	}
@@ -291,9 +290,13 @@ func (a *Agent) begin(ctx context.Context) error {
 	}
 	a.changing.Lock()
 	defer a.changing.Unlock()
-	a.serve("management", a.listeners.management, a.management.serve)
-	for port, l := range a.listeners.exports {
-		a.serve("export "+strconv.Itoa(port), l, a.exportIn.Serve)
+	var local []opened // served when what they lead to is there
+	for _, x := range a.listeners.all() {
+		if server := serverOf(x.Name); server == "motan" || server == "http" {
+			local = append(local, x)
+		} else {
+			a.accept(x)
+		}
 	}
 	if err := a.announcer.start(ctx); err != nil {
 		return err
@@ -301,23 +304,20 @@ func (a *Agent) begin(ctx context.Context) error {
 	a.show(a.snapshot.Load())
 	a.snapshot.Load().copy(ctx, a.compiler)
 	a.restoreDynamics()
-	for _, l := range a.listeners.http {
-		a.serve("http", l, a.httpIn.Serve)
-	}
-	for _, l := range a.listeners.motan {
-		a.serve("motan", l, a.motanIn.Serve)
+	for _, x := range local {
+		a.accept(x)
 	}
 	return nil
 }
 
 // serve runs a listener on a goroutine of its own; it ends when its server is shut down.
-func (a *Agent) serve(name string, l net.Listener, serve func(net.Listener) error) {
+func (a *Agent) serve(x opened, serve func(net.Listener) error) {
 	a.accepting.Add(1)
 	a.serving.Go(func() {
 		defer a.accepting.Done()
-		err := serve(l)
-		if err != nil && !a.stopping.Load() && !a.listeners.dropped(l) {
-			a.fail(fmt.Errorf("agent: %s listener ended: %w", name, err))
+		err := serve(x.listener)
+		if dropped := a.listeners.dropped(x.listener); err != nil && !a.stopping.Load() && !dropped {
+			a.fail(fmt.Errorf("agent: %s listener ended: %w", x.Name, err))
 		}
 	})
 }

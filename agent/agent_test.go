@@ -95,7 +95,7 @@ func TestCallThrough(t *testing.T) {
 	if meta["x-forwarded-for"] != "127.0.0.1:"+strconv.Itoa(a.snapshot.Load().ports[0]) || meta["M_pt"] == "" {
 		t.Errorf("got %v, want the node and the time", meta)
 	}
-	url := "http://" + a.listeners.http[0].Addr().String() + "/rpc/svc/echo"
+	url := "http://" + a.listeners.of("http")[0].Addr().String() + "/rpc/svc/echo"
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(`["over HTTP"]`))
 	if err != nil {
 		t.Fatal(err)
@@ -150,7 +150,7 @@ func TestDrain(t *testing.T) {
 	if err := a.await(); err != nil || ExitCode(err) != 0 {
 		t.Errorf("got %v, want nil", err)
 	}
-	if _, err := net.Dial("tcp", a.listeners.motan[0].Addr().String()); err == nil {
+	if _, err := net.Dial("tcp", a.listeners.of("motan")[0].Addr().String()); err == nil {
 		t.Error("the port is still open")
 	}
 }
@@ -196,7 +196,7 @@ func TestWithdrawComesFirst(t *testing.T) {
 	problem := "the registry was never left"
 	r.onClose = func() {
 		problem = ""
-		for _, l := range append(a.listeners.motan, a.listeners.exports[a.snapshot.Load().ports[0]]) {
+		for _, l := range append(a.listeners.of("motan"), a.listeners.of("export")...) {
 			conn, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
 			if err != nil {
 				problem = err.Error()
@@ -229,7 +229,7 @@ func TestWithdrawComesFirst(t *testing.T) {
 func TestListenerFails(t *testing.T) {
 	a, _ := gated(t, "", new(recorder))
 	a.call(frame("echo", "warm"))
-	_ = a.listeners.motan[0].Close()
+	_ = a.listeners.of("motan")[0].Close()
 	err := a.await()
 	if err == nil || !strings.Contains(err.Error(), "motan listener ended") || ExitCode(err) != 3 {
 		t.Errorf("got %v and exit code %d, want the listener and 3", err, ExitCode(err))
@@ -261,7 +261,7 @@ func TestRunThatFails(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) || ExitCode(err) != tt.code {
 				t.Errorf("got %v and exit code %d, want %s and %d", err, ExitCode(err), tt.want, tt.code)
 			}
-			for _, l := range []net.Listener{a.listeners.motan[0], a.listeners.http[0], a.listeners.management} {
+			for _, l := range []net.Listener{a.listeners.of("motan")[0], a.listeners.of("http")[0], a.listeners.of("management")[0]} {
 				if _, err := net.Dial("tcp", l.Addr().String()); err == nil {
 					t.Errorf("%s is still open", l.Addr())
 				}

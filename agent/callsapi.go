@@ -31,8 +31,8 @@ func (m *management) tail(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	log := m.agent.compiler.accessLog
-	if log == nil {
-		answer(w, http.StatusConflict, problem{"there is no access log to look at: the agent runs with accessLog: off"})
+	if !log.Enabled() {
+		answer(w, http.StatusConflict, problem{"there is no access log to look at: it is switched off (accessLog: off, or /logConfig/set?access=false)"})
 		return
 	}
 	t := log.Tail(o)

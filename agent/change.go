@@ -15,8 +15,11 @@ type leaver struct {
 	until  time.Time
 }
 
-// errStopping is the answer to changes that come too late.
-var errStopping = errors.New("agent: shutting down, nothing is changed any more")
+// The answers to changes that come too late, and too early.
+var (
+	errStopping   = errors.New("agent: shutting down, nothing is changed any more")
+	errNotStarted = errors.New("agent: the start is not over, nothing is changed before that; try again")
+)
 
 // change compiles c and takes it into use in the place of what is in use; on an error
 // everything stays as it was. Caller holds changing.
@@ -25,8 +28,11 @@ var errStopping = errors.New("agent: shutting down, nothing is changed any more"
 // the registries are told. What is gone goes on answering for propagationDelay, and what calls
 // may still hold is freed later yet.
 func (a *Agent) change(c *conf.Config) error {
-	if a.stopping.Load() || a.life == nil {
+	switch {
+	case a.stopping.Load():
 		return errStopping
+	case a.life == nil:
+		return errNotStarted
 	}
 	if a.upgrading.Load() {
 		return errUpgrading
@@ -36,30 +42,41 @@ func (a *Agent) change(c *conf.Config) error {
 	if err != nil {
 		return err
 	}
-	added, err := a.listeners.add(next.ports)
+	err = a.logs.try(&c.Agent)
+	var added []opened
+	if err == nil {
+		added, err = a.listeners.add(next.sockets())
+	}
 	if err == nil {
 		err = next.start(a.life)
 	}
 	if err != nil {
 		a.compiler.steer(old) // away with the branches that next has begun
 		next.close()
-		a.listeners.keep(old.ports)
+		a.listeners.drop(func(x *opened) bool {
+			return slices.ContainsFunc(added, func(y opened) bool { return x.listener == y.listener })
+		})
 		return err
 	}
 	awaitLists(a.life, old, next)
-	for _, l := range added {
-		a.serve("export "+l.Addr().String(), l, a.exportIn.Serve)
+	a.management.guard(&c.Agent) // whoever comes in by a new listener needs what it asks for
+	for _, x := range added {
+		a.accept(x)
 	}
 	a.swap(next)
 	if err := a.announcer.apply(next); err != nil {
 		// Registries that take no node of this kind say so at once; whoever asked is told, and nothing of it stays.
 		a.swap(old)
+		a.management.guard(&old.config.Agent)
 		if e := a.announcer.apply(old); e != nil {
 			a.log.Error("agent: after a change that was taken back", "err", e)
 		}
 		next.close()
 		return err
 	}
+	a.logs.use(&c.Agent)
+	a.management.guard(&c.Agent)
+	a.useHTTP(&c.Agent)
 	next.copy(a.life, a.compiler)
 	old.close()
 	return nil
@@ -78,7 +95,10 @@ func (a *Agent) swap(next *snapshot) {
 	a.compiler.steer(next)
 	a.routes.Store(next.routes)
 	a.showOut()
-	if len(a.leaving) > 0 || len(next.ports) != len(old.ports) {
+	if sockets := a.listeners.unwanted(next.sockets()); sockets || len(a.leaving) > 0 {
+		if sockets {
+			a.closing = time.Now().Add(delay)
+		}
 		a.compiler.attic.put(delay, func() {
 			a.changing.Lock()
 			defer a.changing.Unlock()
@@ -89,12 +109,13 @@ func (a *Agent) swap(next *snapshot) {
 	}
 }
 
-// showOut ends the exports and ports whose time is over. Caller holds changing.
+// showOut ends the exports and listeners whose time is over. Caller holds changing.
 func (a *Agent) showOut() {
 	now, s := time.Now(), a.snapshot.Load()
 	a.leaving = slices.DeleteFunc(a.leaving, func(x leaver) bool { return !now.Before(x.until) })
 	a.exports.Store(s.exports.with(a.leaving))
-	if len(a.leaving) == 0 {
-		a.listeners.keep(s.ports)
+	if len(a.leaving) == 0 && !now.Before(a.closing) {
+		a.listeners.keep(s.sockets())
+		a.management.guard(&s.config.Agent)
 	}
 }

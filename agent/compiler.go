@@ -31,7 +31,7 @@ type compiler struct {
 	extensions Extensions
 	pool       *cluster.Pool
 	metrics    *metrics.Registry
-	accessLog  *filters.AccessLogger // nil when switched off
+	accessLog  *filters.AccessLogger // nil for snapshots that are not used
 	notables   filters.Notables
 	states     *filters.States                           // of filters; nil for snapshots that are not used
 	switches   *filters.Switches                         // likewise

@@ -18,7 +18,7 @@ func (m *management) getSettings(w http.ResponseWriter, _ *http.Request) {
 // proposal is what a configuration that is not in use would change.
 type proposal struct {
 	Changes  []conf.Difference `json:"changes"`
-	Restart  []string          `json:"restart"` // keys of motan-agent among them that need a restart
+	Restart  []string          `json:"restart"` // keys of motan-agent among them that need a restart, with their places
 	Warnings []string          `json:"warnings"`
 }
 
@@ -72,7 +72,7 @@ func (a *Agent) propose(body []byte) (*proposal, error) {
 	}
 	a.changing.Lock()
 	defer a.changing.Unlock()
-	_, fixed := withFixed(a.base, next)
+	_, fixed := withFixed(a.base, next, a.listeners)
 	p.Restart = append(p.Restart, fixed...)
 	p.Changes = append(p.Changes, conf.Differences(a.base.Settings(), next.Settings())...)
 	return p, nil

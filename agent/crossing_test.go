@@ -163,7 +163,7 @@ func TestTrafficReloadUnderCalls(t *testing.T) {
 	m := meet(t, rules("a"), "main", "a", "b")
 	stop, done := make(chan struct{}), make(chan error, 1)
 	go func() { // ends with stop
-		client := motantest.Dial(t, m.listeners.motan[0].Addr().String())
+		client := motantest.Dial(t, m.listeners.of("motan")[0].Addr().String())
 		for i := 0; ; i++ {
 			select {
 			case <-stop:

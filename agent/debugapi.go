@@ -57,8 +57,8 @@ const (
 // provider's time and the whole time. seconds, service and ratio, a percentage, choose.
 func (m *management) meshTrace(w http.ResponseWriter, r *http.Request) {
 	log := m.agent.compiler.accessLog
-	if log == nil {
-		text(w, http.StatusOK, "mesh trace finish. trace size:0, the agent runs with accessLog: off\n")
+	if !log.Enabled() {
+		text(w, http.StatusOK, "mesh trace finish. trace size:0, the access log is switched off\n")
 		return
 	}
 	seconds, _ := strconv.Atoi(r.FormValue("seconds"))

@@ -97,7 +97,7 @@ func shop(t *testing.T) (*running, *watched) {
 // get asks for a path of the domain.
 func (r *running) get(path string) (status int, body string) {
 	r.t.Helper()
-	request, err := http.NewRequest(http.MethodGet, "http://"+r.listeners.http[0].Addr().String()+path, nil)
+	request, err := http.NewRequest(http.MethodGet, "http://"+r.listeners.of("http")[0].Addr().String()+path, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}

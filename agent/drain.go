@@ -42,9 +42,7 @@ func (a *Agent) drain(force <-chan struct{}) {
 		})
 	}
 	stop("motan", a.motanIn.Shutdown)
-	if a.httpIn != nil {
-		stop("http", a.httpIn.Shutdown)
-	}
+	stop("http", a.httpIn.Shutdown)
 	// Programs here may call services here: their calls come in on the export ports, which
 	// therefore stay until those calls have ended.
 	wait.Wait()
@@ -71,11 +69,9 @@ func (a *Agent) retire() {
 	leave(words, a.snapshot.Load().registries, a.log)
 	_ = a.motanIn.Close() // waits, and has no other error
 	_ = a.exportIn.Close()
-	if a.httpIn != nil {
-		now, cancel := context.WithCancel(words)
-		cancel()
-		_ = a.httpIn.Shutdown(now) // those that are left were told of
-	}
+	now, cancel := context.WithCancel(words)
+	cancel()
+	_ = a.httpIn.Shutdown(now) // those that are left were told of
 	a.management.finish(words)
 	a.serving.Wait()
 	a.log.Info("agent: stopped, another process has taken over", "after", time.Since(a.started).Round(time.Millisecond))

@@ -3,26 +3,17 @@ package agent
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
-	"slices"
 
 	"github.com/motand/motand/conf"
 	"github.com/motand/motand/httpbridge"
 )
 
-// buildHTTP makes the server for the HTTP port, unless that is switched off.
-func (a *Agent) buildHTTP(c *conf.Agent) error {
-	if len(a.listeners.http) == 0 {
-		return nil
-	}
-	forward, err := a.newForward(c)
-	if err != nil {
-		return &ConfigError{placed{err}}
-	}
-	a.httpIn = &httpbridge.Server{
-		Forward:          forward,
+// newHTTP makes the server for the HTTP port.
+func (a *Agent) newHTTP(c *conf.Agent) *httpbridge.Server {
+	return &httpbridge.Server{
+		Forward:          a.newForward(c),
 		ReadTimeout:      c.HTTPReadTimeout,
 		WriteTimeout:     c.HTTPWriteTimeout,
 		IdleTimeout:      c.HTTPIdleTimeout,
@@ -38,15 +29,20 @@ func (a *Agent) buildHTTP(c *conf.Agent) error {
 		GzipSize:         c.HTTPGzipBytes,
 		Logger:           a.log,
 	}
-	return nil
 }
 
-// newForward makes the forward proxy that motan-agent describes.
-func (a *Agent) newForward(c *conf.Agent) (*httpbridge.Forward, error) {
-	targets, tunnels, err := forwardTargets(c, a.listeners.own)
-	if err != nil {
-		return nil, err
+// useHTTP takes into use what c says of the HTTP port and can be changed while that is served. Tunnels that c does not allow end
+// within the grace period.
+func (a *Agent) useHTTP(c *conf.Agent) {
+	a.httpIn.Change(httpbridge.Policy{Origins: c.HTTPOrigins, GzipSize: c.HTTPGzipBytes})
+	if targets, tunnels, err := forwardTargets(c, a.listeners.own); err == nil { // the compiler has checked them
+		a.httpIn.Forward.Use(targets, tunnels, c.GracePeriod)
 	}
+}
+
+// newForward makes the forward proxy that motan-agent describes. The targets were checked when the configuration was compiled.
+func (a *Agent) newForward(c *conf.Agent) *httpbridge.Forward {
+	targets, tunnels, _ := forwardTargets(c, a.listeners.own)
 	return httpbridge.NewForward(httpbridge.ForwardSettings{
 		Targets:        targets,
 		Tunnels:        tunnels,
@@ -54,9 +50,9 @@ func (a *Agent) newForward(c *conf.Agent) (*httpbridge.Forward, error) {
 		IdleTimeout:    c.HTTPKeepaliveTimeout,
 		CloseEach:      !c.HTTPKeepalive,
 		MaxRequestBody: int64(c.HTTPMaxRequestBytes),
-		Name:           "motand-" + a.compiler.localIP + "-" + listenPort(a.listeners.http),
+		Name:           "motand-" + a.compiler.localIP + "-" + listenPort(a.listeners.of("http")),
 		Logger:         a.log,
-	}), nil
+	})
 }
 
 // forwardTargets are the hosts that requests may be passed on to, and those that CONNECT leads to.
@@ -84,16 +80,6 @@ func forwardTargets(c *conf.Agent, own func(netip.AddrPort) bool) (httpbridge.Ta
 	return targets, tunnels, errors.Join(errs...)
 }
 
-// useForward has the forward proxy go where c says. Tunnels that c does not allow end within the grace period.
-func (a *Agent) useForward(c *conf.Agent) {
-	if a.httpIn == nil {
-		return
-	}
-	if targets, tunnels, err := forwardTargets(c, a.listeners.own); err == nil { // the compiler has checked them
-		a.httpIn.Forward.Use(targets, tunnels, c.GracePeriod)
-	}
-}
-
 func listenPort(all []net.Listener) string {
 	for _, l := range all {
 		if _, port, err := net.SplitHostPort(l.Addr().String()); err == nil {
@@ -105,11 +91,8 @@ func listenPort(all []net.Listener) string {
 
 // own tells whether one of the listeners is at addr.
 func (l *listeners) own(addr netip.AddrPort) bool {
-	l.mu.Lock()
-	all := slices.Concat([]net.Listener{l.management}, l.motan, l.http, slices.Collect(maps.Values(l.exports)))
-	l.mu.Unlock()
-	for _, x := range all {
-		if tcp, ok := x.Addr().(*net.TCPAddr); ok && tcp.Port == int(addr.Port()) {
+	for _, x := range l.all() {
+		if tcp, ok := x.listener.Addr().(*net.TCPAddr); ok && tcp.Port == int(addr.Port()) {
 			return addr.Addr().IsUnspecified() || hasAddr(addr.Addr())
 		}
 	}

@@ -19,7 +19,7 @@ func greet(w io.Writer, c *conf.Config, a *Agent) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "motand %s runs the demo service %s. Try it from another terminal:\n\n", Version, service.Path)
-	for _, l := range a.listeners.http {
+	for _, l := range a.listeners.of("http") {
 		curl, host := curlTo(l)
 		fmt.Fprintf(&b, "  # HTTP and JSON: the arguments are a JSON array\n")
 		fmt.Fprintf(&b, "  %s -d '[\"world\"]' http://%s/rpc/%s/hello\n", curl, host, service.Path)
@@ -31,10 +31,10 @@ func greet(w io.Writer, c *conf.Config, a *Agent) error {
 		fmt.Fprintf(&b, "  # the way motan-go's agent has it\n")
 		fmt.Fprintf(&b, "  %s 'http://%s/proxy_to_rpc?service=%s&method=hello&group=%s&arg_type=string&arg=world'\n\n", curl, host, service.Path, service.Group)
 	}
-	for _, l := range a.listeners.motan {
+	for _, l := range a.listeners.of("motan") {
 		fmt.Fprintf(&b, "  # Motan\n  bin/motand call --addr %s %s hello '[\"world\"]'\n\n", dialable(l), service.Path)
 	}
-	curl, host := curlTo(a.listeners.management)
+	curl, host := curlTo(a.listeners.of("management")[0])
 	fmt.Fprintf(&b, "  # what it counts\n  %s http://%s/metrics | grep motand_calls\n\n", curl, host)
 	_, err := io.WriteString(w, b.String())
 	return err

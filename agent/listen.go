@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -39,150 +38,222 @@ func (e *ListenError) Error() string {
 // Unwrap returns the cause.
 func (e *ListenError) Unwrap() error { return e.Err }
 
-// listeners are all sockets of the agent, opened before anything is served on one of them.
-type listeners struct {
-	motan      []net.Listener
-	http       []net.Listener
-	management net.Listener
-
-	given *inheritance // sockets that need not be opened; nil for none
-
-	mu      sync.Mutex
-	exports map[int]net.Listener             // by port; guarded by mu once the agent runs
-	left    map[net.Listener]bool            // guarded by mu; closed while the agent runs
-	sockets map[net.Listener]handover.Socket // guarded by mu; what they are called
+// wanted is a socket that a configuration asks for.
+type wanted struct {
+	name    string // motan, http, management, export-PORT; the TCP one beside a unix socket ends with -tcp
+	network string
+	addrs   []string // of which the first is taken that can be had
+	purpose string
 }
 
-// listen opens what c asks for and is not given, everything or nothing.
-func listen(c *conf.Config, exportPorts []int, given *inheritance) (*listeners, error) {
-	l := &listeners{given: given, exports: make(map[int]net.Listener), sockets: make(map[net.Listener]handover.Socket)}
-	var errs []error
-	open := func(name, purpose, network, addr string) net.Listener {
-		x, err := l.open(name, network, addr)
-		if err != nil {
-			errs = append(errs, &ListenError{For: purpose, Addr: addr, Err: err})
-		}
-		return x
-	}
+// wants tells whether s is the socket.
+func (w *wanted) wants(s *handover.Socket) bool {
+	return w.name == s.Name && w.network == s.Network && slices.Contains(w.addrs, s.Addr)
+}
+
+// wantedSockets are those that c asks for; exportPorts are those of its services.
+func wantedSockets(c *conf.Config, exportPorts []int) []wanted {
 	a := &c.Agent
-	local := func(name, unix string, port int, purpose, unixKey, key string) []net.Listener {
-		var all []net.Listener
-		if unix != "" {
-			all = append(all, open(name, purpose+" (motan-agent."+unixKey+")", "unix", unix))
-			name += "-tcp"
-		}
-		if unix == "" || a.At(key) != a.Position { // both where both are written
-			all = append(all, open(name, purpose+" (motan-agent."+key+")", "tcp", net.JoinHostPort(a.Host, strconv.Itoa(port))))
-		}
-		return all
-	}
-	l.motan = local("motan", a.UnixSock, a.Port, "Motan calls of programs on this host", "unixSock", "port")
+	all := localSockets(a, "motan", a.UnixSock, a.Port, "Motan calls of programs on this host", "unixSock", "port")
 	if wantsHTTP(a) {
-		l.http = local("http", a.HTTPUnixSock, a.HTTPPort, "HTTP calls of programs on this host", "httpProxyUnixSock", "hport")
+		all = append(all, localSockets(a, "http", a.HTTPUnixSock, a.HTTPPort, "HTTP calls of programs on this host", "httpProxyUnixSock", "hport")...)
 	}
 	for _, port := range exportPorts {
-		l.exports[port] = open(exportName(port), exportPurpose, "tcp", exportAddr(port))
+		all = append(all, wanted{exportName(port), "tcp", []string{":" + strconv.Itoa(port)}, "services exported to other hosts (motan-service export)"})
 	}
-	var err error
-	if l.management, err = l.openManagement(a); err != nil {
-		errs = append(errs, err)
+	return append(all, managementSocket(a))
+}
+
+func localSockets(a *conf.Agent, name, unix string, port int, purpose, unixKey, key string) (all []wanted) {
+	if unix != "" {
+		all = append(all, wanted{name, "unix", []string{unix}, purpose + " (motan-agent." + unixKey + ")"})
+		name += besideUnix
 	}
-	if len(errs) > 0 {
-		l.close()
-		return nil, errors.Join(errs...)
+	if unix == "" || a.At(key) != a.Position { // both where both are written
+		all = append(all, wanted{name, "tcp", []string{net.JoinHostPort(a.Host, strconv.Itoa(port))}, purpose + " (motan-agent." + key + ")"})
+	}
+	return all
+}
+
+func managementSocket(a *conf.Agent) wanted {
+	if a.ManagementUnixSock != "" {
+		return wanted{"management", "unix", []string{a.ManagementUnixSock}, "management (motan-agent.managementUnixSock)"}
+	}
+	ports := a.ManagementPorts
+	if ports == (conf.PortRange{}) {
+		ports = conf.PortRange{First: a.ManagementPort, Last: a.ManagementPort}
+	}
+	w := wanted{"management", "tcp", nil, "management (motan-agent.mport)"}
+	for port := ports.First; port <= ports.Last; port++ {
+		w.addrs = append(w.addrs, net.JoinHostPort(a.ManagementHost, strconv.Itoa(port)))
+	}
+	return w
+}
+
+// besideUnix ends the name of a TCP socket for what there is a unix socket for, too.
+const besideUnix = "-tcp"
+
+func exportName(port int) string { return "export-" + strconv.Itoa(port) }
+
+// opened is a socket that the agent listens on.
+type opened struct {
+	listener net.Listener
+	handover.Socket
+}
+
+// listeners are all sockets of the agent. They are opened before anything is served on one of them.
+type listeners struct {
+	given *inheritance // sockets that need not be opened; nil for none
+
+	mu   sync.Mutex
+	open []opened              // guarded by mu; in the order in which they were opened
+	left map[net.Listener]bool // guarded by mu; closed while the agent runs
+}
+
+// listen opens what is wanted and is not given, everything or nothing.
+func listen(all []wanted, given *inheritance) (*listeners, error) {
+	l := &listeners{given: given}
+	if _, err := l.add(all); err != nil {
+		return nil, err
 	}
 	return l, nil
 }
 
-const exportPurpose = "services exported to other hosts (motan-service export)"
-
-func exportName(port int) string { return "export-" + strconv.Itoa(port) }
-func exportAddr(port int) string { return ":" + strconv.Itoa(port) }
-
-// add listens on those export ports that are not open yet, on all or on none. It returns the
-// new listeners.
-func (l *listeners) add(ports []int) ([]net.Listener, error) {
+// add listens on those sockets that are not open yet, on all or on none. It returns the new listeners.
+func (l *listeners) add(all []wanted) ([]opened, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	added := make(map[int]net.Listener)
-	for _, port := range ports {
-		if l.exports[port] != nil {
+	before := len(l.open)
+	var errs []error
+	for i := range all {
+		w := &all[i]
+		if slices.ContainsFunc(l.open, func(x opened) bool { return w.wants(&x.Socket) }) {
 			continue
 		}
-		x, err := l.openLocked(exportName(port), "tcp", exportAddr(port))
+		x, err := l.listen(w)
 		if err != nil {
-			for _, x := range added {
-				delete(l.sockets, x)
-				_ = x.Close()
-			}
-			return nil, &ListenError{For: exportPurpose, Addr: exportAddr(port), Err: err}
-		}
-		added[port] = x
-	}
-	maps.Copy(l.exports, added)
-	return slices.Collect(maps.Values(added)), nil
-}
-
-// keep closes the listeners of export ports that are not among ports. Connections that came in
-// by them stay.
-func (l *listeners) keep(ports []int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for port, x := range l.exports {
-		if slices.Contains(ports, port) {
+			errs = append(errs, err)
 			continue
 		}
-		if l.left == nil {
-			l.left = make(map[net.Listener]bool)
-		}
-		l.left[x] = true
-		delete(l.exports, port)
-		delete(l.sockets, x)
-		_ = x.Close()
+		l.open = append(l.open, x)
 	}
+	added := slices.Clone(l.open[before:])
+	if err := errors.Join(errs...); err != nil {
+		l.open = l.open[:before]
+		for _, x := range added {
+			_ = x.listener.Close()
+		}
+		return nil, err
+	}
+	return added, nil
 }
 
-// dropped tells whether keep has closed x.
+// listen returns the socket that was given for w, or opens it. Caller holds mu.
+func (l *listeners) listen(w *wanted) (opened, error) {
+	var x net.Listener
+	var err error
+	for _, addr := range w.addrs { // one that is given may be a later one
+		var s handover.Socket
+		if x, s, err = l.given.take(w.name, w.network, addr); x != nil || err != nil {
+			return opened{x, handover.Socket{Name: w.name, Network: w.network, Addr: addr, Foreign: s.Foreign}}, err
+		}
+	}
+	for _, addr := range w.addrs {
+		if x, err = listenOn(w.network, addr); err == nil {
+			return opened{x, handover.Socket{Name: w.name, Network: w.network, Addr: addr}}, nil
+		}
+	}
+	return opened{}, &ListenError{For: w.purpose, Addr: w.addrs[len(w.addrs)-1], Err: err}
+}
+
+// keep closes the listeners that nobody wants. Connections that came in by them stay.
+func (l *listeners) keep(all []wanted) {
+	l.drop(func(x *opened) bool {
+		return !slices.ContainsFunc(all, func(w wanted) bool { return w.wants(&x.Socket) })
+	})
+}
+
+// drop closes some listeners.
+func (l *listeners) drop(which func(x *opened) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open = slices.DeleteFunc(l.open, func(x opened) bool {
+		if !which(&x) {
+			return false
+		}
+		l.leave(x.listener)
+		_ = x.listener.Close()
+		return true
+	})
+}
+
+// leave notes that x ends because we want it to. Caller holds mu.
+func (l *listeners) leave(x net.Listener) {
+	if l.left == nil {
+		l.left = make(map[net.Listener]bool)
+	}
+	l.left[x] = true
+}
+
+// unwanted tells whether keep would close something.
+func (l *listeners) unwanted(all []wanted) bool {
+	return slices.ContainsFunc(l.all(), func(x opened) bool {
+		return !slices.ContainsFunc(all, func(w wanted) bool { return w.wants(&x.Socket) })
+	})
+}
+
+// dropped tells, once, whether x has ended because we wanted it to.
 func (l *listeners) dropped(x net.Listener) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.left[x]
+	dropped := l.left[x]
+	delete(l.left, x)
+	return dropped
+}
+
+// all are the open listeners.
+func (l *listeners) all() []opened {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.open)
+}
+
+// of returns the open listeners of a server: motan, http, management or export. The newest is the last.
+func (l *listeners) of(server string) []net.Listener {
+	var all []net.Listener
+	for _, x := range l.all() {
+		if serverOf(x.Name) == server {
+			all = append(all, x.listener)
+		}
+	}
+	return all
+}
+
+// serverOf is whose connections come in by the socket of that name.
+func serverOf(name string) string {
+	if strings.HasPrefix(name, "export-") {
+		return "export"
+	}
+	return strings.TrimSuffix(name, besideUnix)
+}
+
+// clashes tells whether a configuration asks for the address of a socket that is open for something else: that cannot be
+// opened as long as the other is.
+func (l *listeners) clashes(w *wanted) bool {
+	if w.network != "tcp" || len(w.addrs) != 1 {
+		return false
+	}
+	_, port, _ := net.SplitHostPort(w.addrs[0]) // made by us
+	return port != "0" && slices.ContainsFunc(l.all(), func(x opened) bool {
+		tcp, ok := x.listener.Addr().(*net.TCPAddr)
+		return ok && strconv.Itoa(tcp.Port) == port && !w.wants(&x.Socket)
+	})
 }
 
 // wantsHTTP tells whether the HTTP port is opened: unless the configuration says no.
 func wantsHTTP(a *conf.Agent) bool {
 	written := a.At("httpProxyEnable") != a.Position
 	return a.HTTPEnable || !written
-}
-
-func (l *listeners) openManagement(a *conf.Agent) (net.Listener, error) {
-	if a.ManagementUnixSock != "" {
-		x, err := l.open("management", "unix", a.ManagementUnixSock)
-		if err != nil {
-			return nil, &ListenError{For: "management (motan-agent.managementUnixSock)", Addr: a.ManagementUnixSock, Err: err}
-		}
-		return x, nil
-	}
-	const purpose = "management (motan-agent.mport)"
-	first, last := a.ManagementPort, a.ManagementPort
-	if a.ManagementPorts != (conf.PortRange{}) {
-		first, last = a.ManagementPorts.First, a.ManagementPorts.Last
-	}
-	addr := func(port int) string { return net.JoinHostPort(a.ManagementHost, strconv.Itoa(port)) }
-	for port := first; port < last; port++ { // one that is given may be a later one
-		if l.given.has("management", "tcp", addr(port)) {
-			first = port
-		}
-	}
-	for port := first; ; port++ {
-		x, err := l.open("management", "tcp", addr(port))
-		if err == nil {
-			return x, nil
-		}
-		if port >= last {
-			return nil, &ListenError{For: purpose, Addr: addr(port), Err: err}
-		}
-	}
 }
 
 // listenOn listens; on a unix socket it replaces one that nobody answers on any more, and lets

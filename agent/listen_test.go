@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/motand/motand/agent/handover"
 	"github.com/motand/motand/conf"
 )
 
@@ -56,7 +55,7 @@ func TestListenTellsWhatIsTaken(t *testing.T) {
 			_ = free.Close()
 			c := parse(t, Default(), "", "")
 			tt.change(&c.Agent)
-			l, err := listen(c, append(tt.exports, spare), nil)
+			l, err := listen(wantedSockets(c, append(tt.exports, spare)), nil)
 			if err == nil {
 				l.close()
 				t.Fatal("got no error")
@@ -92,13 +91,12 @@ func TestManagementTakesTheFirstFreePort(t *testing.T) {
 		_ = l.Close()
 		last = port
 	}
-	all := &listeners{sockets: make(map[net.Listener]handover.Socket)}
-	l, err := all.openManagement(&conf.Agent{ManagementHost: "127.0.0.1", ManagementPorts: conf.PortRange{First: first, Last: last}})
+	all, err := listen([]wanted{managementSocket(&conf.Agent{ManagementHost: "127.0.0.1", ManagementPorts: conf.PortRange{First: first, Last: last}})}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	if got := l.Addr().(*net.TCPAddr).Port; got <= first || got > last {
+	defer all.close()
+	if got := all.of("management")[0].Addr().(*net.TCPAddr).Port; got <= first || got > last {
 		t.Errorf("got port %d, want one of %d to %d", got, first+1, last)
 	}
 }
@@ -109,11 +107,11 @@ func TestHTTPListensUnlessToldNot(t *testing.T) {
 		want int
 	}{{"", 1}, {"httpProxyEnable: true", 1}, {"httpProxyEnable: false", 0}} {
 		c := parse(t, Default(), tt.key, "")
-		l, err := listen(c, nil, nil)
+		l, err := listen(wantedSockets(c, nil), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := len(l.http); got != tt.want {
+		if got := len(l.of("http")); got != tt.want {
 			t.Errorf("%q: got %d listeners, want %d", tt.key, got, tt.want)
 		}
 		l.close()
@@ -185,6 +183,15 @@ func putThere(t *testing.T, what, path string) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Who serves a socket is told by its name, also by those that systemd and another process give.
+func TestServerOf(t *testing.T) {
+	for name, want := range map[string]string{"motan": "motan", "motan-tcp": "motan", "http-tcp": "http", "management": "management", "export-9982": "export", "telnet": "telnet"} {
+		if got := serverOf(name); got != want {
+			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -30,9 +31,7 @@ func (m *management) getLogConfig(w http.ResponseWriter, _ *http.Request) {
 		AccessLog  bool   `json:"accessLog"`
 		MetricsLog bool   `json:"metricsLog"`
 	}{Level: strings.ToLower(m.agent.logs.level.Level().String())}
-	if l := m.agent.logs.access; l != nil {
-		body.AccessLog = l.Enabled()
-	}
+	body.AccessLog = m.agent.logs.access.Enabled()
 	answerLog(w, http.StatusOK, "%s", compactJSON(body))
 }
 
@@ -50,8 +49,8 @@ func (m *management) setLogConfig(w http.ResponseWriter, r *http.Request) {
 		answerLog(w, http.StatusOK, "set log level:%s", name)
 	case access != "":
 		on, err := strconv.ParseBool(access)
-		if err == nil && m.agent.logs.access == nil {
-			err = fmt.Errorf("the agent was started with accessLog: off")
+		if err == nil && m.agent.logs.noCalls.Load() {
+			err = errors.New("the configuration says accessLog: off")
 		}
 		if err != nil {
 			answerLog(w, http.StatusInternalServerError, "set accessLog status failed. err:%v", err)

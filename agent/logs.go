@@ -2,14 +2,12 @@ package agent
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"gopkg.in/natefinch/lumberjack.v2"
@@ -22,13 +20,21 @@ import (
 // logs are where the agent writes what it has to say.
 type logs struct {
 	log    *slog.Logger
-	audit  *slog.Logger // nil when switched off
 	level  *slog.LevelVar
-	access *filters.AccessLogger // nil when switched off
+	access *filters.AccessLogger // not enabled when switched off
 	spans  *trace.Recorder       // nil when spans go nowhere
 	lost   func() int64          // lines of the log that were lost
-	files  []*lumberjack.Logger
-	close  []func() error // in this order
+
+	out                 io.Writer // main, or a buffer before it
+	main, calls, audits logFile
+	traces              *lumberjack.Logger // nil when spans go to no file
+	form                atomic.Pointer[slog.Handler]
+	hourly              atomic.Bool // files are rotated at each full hour
+	noCalls             atomic.Bool // the configuration switches the access log off
+	close               []func() error
+
+	targets   logTargets // in use; of who changes the configuration
+	levelName string     // of the configuration in use; likewise
 }
 
 const (
@@ -38,135 +44,105 @@ const (
 	entryBytes  = 512                   // what an entry of log_buffer_size is taken to need
 )
 
-// openLogs opens the log (standard error unless log_dir is written), the access log and the audit log (motand-access.log
-// and motand-audit.log in log_dir unless accessLog and auditLog say otherwise). x is told of the collector's certificate.
+// openLogs opens the log, the access log and the audit log. x is told of the certificate of the collector of spans.
 func openLogs(c *conf.Config, x *certificates) (*logs, error) {
 	a := &c.Agent
 	l := &logs{level: new(slog.LevelVar), lost: func() int64 { return 0 }}
-	l.level.Set(level(a.LogLevel))
-	out, err := l.openLog(a)
-	if err != nil {
+	l.out = &l.main
+	if err := l.try(a); err != nil {
 		return nil, err
 	}
-	options := &slog.HandlerOptions{Level: l.level}
-	var handler slog.Handler = slog.NewTextHandler(out, options)
-	if a.LogStructured {
-		handler = slog.NewJSONHandler(out, options)
+	l.log = slog.New(newRepeats(&formed{by: &l.form}))
+	l.access = filters.NewAccessLogger(&l.calls, filters.AccessLogOptions{Logger: l.log})
+	l.close = []func() error{l.access.Close, l.calls.Close, l.audits.Close}
+	if a.LogAsync {
+		// Whoever has something to say does not wait for a disk or for a pipe that nobody reads.
+		buffer := filters.NewAccessLogger(&l.main, filters.AccessLogOptions{
+			BufferBytes: a.LogBufferSize * entryBytes, Interval: logInterval, Logger: slog.New(slog.DiscardHandler),
+		})
+		buffer.Start()
+		l.lost = buffer.Dropped
+		l.out = buffer
+		l.close = append(l.close, buffer.Close)
 	}
-	l.log = slog.New(newRepeats(handler))
-	if err := l.openAccess(a); err != nil {
-		l.end()
-		return nil, err
-	}
+	l.close = append(l.close, l.main.Close)
+	l.use(a)
 	if err := l.openSpans(a, x); err != nil {
 		l.end()
 		return nil, err
 	}
-	l.openAudit(a)
 	return l, nil
 }
 
-// openLog opens what the log is written to, behind a buffer unless log_async is false: whoever has something to say
-// does not wait for a disk or for a pipe that nobody reads.
-func (l *logs) openLog(a *conf.Agent) (io.Writer, error) {
-	out := io.Writer(os.Stderr)
-	// The key, or the flag, which may name any folder but the default.
-	written := a.At("log_dir") != a.Position || a.LogDir != "."
-	if a.LogDir != "stdout" && written {
-		file, err := l.file(a, filepath.Join(a.LogDir, "motand.log"))
-		if err != nil {
-			return nil, err
+// try tells whether the logs can be written where a says, as far as that is not where they go now.
+func (l *logs) try(a *conf.Agent) error {
+	next := logTargetsOf(a)
+	if next.main != l.targets.main {
+		if err := next.main.try(); err != nil {
+			return err
 		}
-		out = file
-		l.close = append(l.close, file.Close)
 	}
-	if !a.LogAsync {
-		return out, nil
+	if next.access != l.targets.access {
+		return next.access.try()
 	}
-	buffer := filters.NewAccessLogger(out, filters.AccessLogOptions{
-		BufferBytes: a.LogBufferSize * entryBytes, Interval: logInterval, Logger: slog.New(slog.DiscardHandler),
-	})
-	buffer.Start()
-	l.lost = buffer.Dropped
-	l.close = append([]func() error{buffer.Close}, l.close...)
-	return buffer, nil
+	return nil // most agents never have an audit log: its file is opened by the first line
 }
 
-func (l *logs) openAccess(a *conf.Agent) error {
-	path := logPath(a, a.AccessLog, "motand-access.log")
-	out := io.Writer(os.Stdout)
-	var closeFile func() error
-	switch path {
+// use has the logs written as a says: where to, in which form and from which level on. A level that was set by hand stays
+// unless the configuration names another than before.
+func (l *logs) use(a *conf.Agent) {
+	before := l.targets
+	l.targets = logTargetsOf(a)
+	for _, x := range []struct {
+		file        *logFile
+		before, now logTarget
+	}{{&l.main, before.main, l.targets.main}, {&l.calls, before.access, l.targets.access}, {&l.audits, before.audit, l.targets.audit}} {
+		if x.before != x.now {
+			x.file.use(x.now)
+		}
+	}
+	if a.LogLevel != l.levelName {
+		l.levelName = a.LogLevel
+		l.level.Set(level(a.LogLevel))
+	}
+	options := &slog.HandlerOptions{Level: l.level}
+	var h slog.Handler = slog.NewTextHandler(l.out, options)
+	if a.LogStructured {
+		h = slog.NewJSONHandler(l.out, options)
+	}
+	l.form.Store(&h)
+	l.access.SetStructured(a.LogStructured)
+	l.hourly.Store(a.RotatePerHour)
+	if off := l.targets.access.path == "off"; off != l.noCalls.Swap(off) {
+		l.access.SetEnabled(!off)
+	}
+}
+
+// audit returns the log of who changed what; nil when it is switched off.
+func (l *logs) audit() *slog.Logger {
+	switch l.targets.audit.path {
 	case "off":
 		return nil
 	case "stdout":
-	default:
-		file, err := l.file(a, path)
-		if err != nil {
-			return err
+		return l.log
+	}
+	return slog.New(slog.NewJSONHandler(&l.audits, nil))
+}
+
+// files are those that are written to.
+func (l *logs) files() []*lumberjack.Logger {
+	var all []*lumberjack.Logger
+	for _, f := range []*lumberjack.Logger{l.main.file(), l.calls.file(), l.audits.file(), l.traces} {
+		if f != nil {
+			all = append(all, f)
 		}
-		out, closeFile = file, file.Close
 	}
-	l.access = filters.NewAccessLogger(out, filters.AccessLogOptions{Structured: a.LogStructured, Logger: l.log})
-	first := []func() error{l.access.Close}
-	if closeFile != nil {
-		first = append(first, closeFile)
-	}
-	l.close = append(first, l.close...)
-	return nil
-}
-
-// openAudit makes the audit log. Its file is opened by the first line: most agents never have one.
-func (l *logs) openAudit(a *conf.Agent) {
-	switch path := logPath(a, a.AuditLog, "motand-audit.log"); path {
-	case "off":
-	case "stdout":
-		l.audit = l.log
-	default:
-		file := l.rotated(a, path)
-		l.audit = slog.New(slog.NewJSONHandler(file, nil))
-		l.close = append([]func() error{file.Close}, l.close...)
-	}
-}
-
-// logPath is where a log goes by its key; name is the file's where the key is not written.
-func logPath(a *conf.Agent, key, name string) string {
-	switch {
-	case key != "":
-		return key
-	case a.LogDir == "stdout":
-		return "stdout"
-	}
-	return filepath.Join(a.LogDir, name)
-}
-
-// file opens a log file to see that it can be written.
-func (l *logs) file(a *conf.Agent, path string) (*lumberjack.Logger, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, &ConfigError{fmt.Errorf("log file %s: %w%s", path, err, logAdvice)}
-	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK, 0o644) //nolint:gosec // logs are for other tools to read
-	if errors.Is(err, syscall.ENXIO) {                                                            // a pipe that nobody reads yet
-		return l.rotated(a, path), nil
-	}
-	if err != nil {
-		return nil, &ConfigError{fmt.Errorf("log file: %w%s", err, logAdvice)}
-	}
-	if err := file.Close(); err != nil {
-		return nil, &ConfigError{fmt.Errorf("log file: %w%s", err, logAdvice)}
-	}
-	return l.rotated(a, path), nil
-}
-
-func (l *logs) rotated(a *conf.Agent, path string) *lumberjack.Logger {
-	file := &lumberjack.Logger{Filename: path, MaxSize: a.LogMaxMegabytes, MaxBackups: a.LogMaxFiles, MaxAge: a.LogMaxDays, Compress: a.LogCompress}
-	l.files = append(l.files, file)
-	return file
+	return all
 }
 
 // reopen has the next line of each file open it anew: another program has moved it away.
 func (l *logs) reopen() {
-	for _, file := range l.files {
+	for _, file := range l.files() {
 		if err := file.Close(); err != nil {
 			l.log.Error("agent: log file not reopened", "file", file.Filename, "err", err)
 		}
@@ -191,14 +167,16 @@ func (l *logs) end() {
 	}
 }
 
-// rotateHourly rotates the files at each full hour until ctx ends.
+// rotateHourly rotates the files at each full hour, where that is wanted, until ctx ends.
 func (l *logs) rotateHourly(ctx context.Context) {
 	for {
 		now := time.Now()
 		timer := time.NewTimer(now.Truncate(time.Hour).Add(time.Hour).Sub(now))
 		select {
 		case <-timer.C:
-			l.rotate()
+			if l.hourly.Load() {
+				l.rotate()
+			}
 		case <-ctx.Done():
 			timer.Stop()
 			return
@@ -208,7 +186,7 @@ func (l *logs) rotateHourly(ctx context.Context) {
 
 // rotate begins new files.
 func (l *logs) rotate() {
-	for _, file := range l.files {
+	for _, file := range l.files() {
 		if _, err := os.Stat(file.Filename); err != nil {
 			continue // nothing was written
 		}
@@ -216,6 +194,42 @@ func (l *logs) rotate() {
 			l.log.Error("agent: log file not rotated", "file", file.Filename, "err", err)
 		}
 	}
+}
+
+// formed is a log whose form is that of the moment.
+type formed struct {
+	by   *atomic.Pointer[slog.Handler]
+	with []func(slog.Handler) slog.Handler // attributes and groups, in order
+}
+
+var _ slog.Handler = (*formed)(nil)
+
+// Enabled implements slog.Handler.
+func (h *formed) Enabled(ctx context.Context, level slog.Level) bool {
+	return (*h.by.Load()).Enabled(ctx, level)
+}
+
+// Handle implements slog.Handler.
+func (h *formed) Handle(ctx context.Context, r slog.Record) error {
+	to := *h.by.Load()
+	for _, with := range h.with {
+		to = with(to)
+	}
+	return to.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h *formed) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return h.and(func(to slog.Handler) slog.Handler { return to.WithAttrs(attrs) })
+}
+
+// WithGroup implements slog.Handler.
+func (h *formed) WithGroup(name string) slog.Handler {
+	return h.and(func(to slog.Handler) slog.Handler { return to.WithGroup(name) })
+}
+
+func (h *formed) and(with func(slog.Handler) slog.Handler) *formed {
+	return &formed{h.by, append(slices.Clip(h.with), with)}
 }
 
 // level turns motan-go's names into slog's.

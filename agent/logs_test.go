@@ -53,8 +53,8 @@ func TestOpenLogs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if (l.access != nil) != tt.access {
-				t.Errorf("access log: got %t, want %t", l.access != nil, tt.access)
+			if l.access.Enabled() != tt.access {
+				t.Errorf("access log: got %t, want %t", l.access.Enabled(), tt.access)
 			}
 			for _, f := range l.close {
 				if err := f(); err != nil {

@@ -177,6 +177,8 @@ what is in flight finish; a second one stops at once. Exit code: 0 stopped as as
 configuration, 2 cannot listen, 3 internal.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			asked := hearRequests()
+			defer asked.stop()
 			o.Known = x.known()
 			warnOfUnused(cmd)
 			given, err := inherit()
@@ -202,7 +204,7 @@ configuration, 2 cannot listen, 3 internal.`,
 			}
 			a.load, a.source = src.load, src
 			src.began(a, c, unusable)
-			return runUntilSignal(a, o)
+			return runUntilSignal(a, o, asked)
 		},
 	}
 	configFlags(cmd.Flags(), &o)
@@ -213,31 +215,43 @@ configuration, 2 cannot listen, 3 internal.`,
 // watchTick is how often a watched configuration is looked at; it is read after two looks.
 const watchTick = time.Second
 
+// requests are the signals that ask for something but the end. They are taken from the first moment on: unheard, they would
+// end the process.
+type requests struct{ reload, reopen, upgrade chan os.Signal }
+
+func hearRequests() *requests {
+	r := &requests{make(chan os.Signal, 1), make(chan os.Signal, 1), make(chan os.Signal, 1)}
+	signal.Notify(r.reload, syscall.SIGHUP)
+	signal.Notify(r.reopen, syscall.SIGUSR1)
+	signal.Notify(r.upgrade, syscall.SIGUSR2)
+	return r
+}
+
+func (r *requests) stop() {
+	signal.Stop(r.reload)
+	signal.Stop(r.reopen)
+	signal.Stop(r.upgrade)
+}
+
 // runUntilSignal runs a until SIGTERM or SIGINT; a second one forces the end. SIGHUP makes it
 // read the configuration again, and so does a change of its files where watchConfig says so.
-func runUntilSignal(a *Agent, o conf.Options) error {
+func runUntilSignal(a *Agent, o conf.Options, asked *requests) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
-	moved := make(chan os.Signal, 1)
-	signal.Notify(moved, syscall.SIGUSR1)
-	defer signal.Stop(moved)
-	upgrades := make(chan os.Signal, 1)
-	signal.Notify(upgrades, syscall.SIGUSR2)
-	defer signal.Stop(upgrades)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { // ends with ctx
 		for {
 			select {
-			case <-hangups:
+			case <-asked.reload:
 				_ = a.readAgain("SIGHUP") // which logs
-			case <-moved:
+			case <-asked.reopen:
 				a.logs.reopen()
-			case <-upgrades:
-				go func() { _, _ = a.upgrade(ctx, upgradeRequest{}) }() // ends before Run does; it logs
+			case <-asked.upgrade:
+				go func() { // ends before Run does
+					<-a.begun
+					_, _ = a.upgrade(ctx, upgradeRequest{}) // which logs
+				}()
 			case <-ctx.Done():
 				return
 			}

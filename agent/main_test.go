@@ -130,7 +130,7 @@ func (r *running) await() error {
 // dial connects to where programs of this host call.
 func (r *running) dial() *motantest.Client {
 	r.t.Helper()
-	return motantest.Dial(r.t, dialable(r.listeners.motan[0]))
+	return motantest.Dial(r.t, dialable(r.listeners.of("motan")[0]))
 }
 
 // call makes calls until one gets past "no nodes known yet".

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/motand/motand/conf"
 	"github.com/motand/motand/registry"
 )
 
@@ -31,7 +32,7 @@ const (
 )
 
 func newManagement(a *Agent) *management {
-	m := &management{agent: a, access: newAccess(&a.snapshot.Load().config.Agent, a.listeners.management, a.logs.audit, a.log)}
+	m := &management{agent: a, access: newAccess(&a.snapshot.Load().config.Agent, a.listeners.of("management"), a.logs.audit(), a.log)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", m.status)
 	mux.HandleFunc("/200", m.change(m.setAvailable(true)))
@@ -94,6 +95,11 @@ func newManagement(a *Agent) *management {
 		MaxHeaderBytes:    16 << 10,
 	}
 	return m
+}
+
+// guard has access follow c and the listeners that are open.
+func (m *management) guard(c *conf.Agent) {
+	m.access.use(c, m.agent.listeners.of("management"), m.agent.logs.audit())
 }
 
 func (m *management) serve(l net.Listener) error { return m.server.Serve(l) }

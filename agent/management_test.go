@@ -45,6 +45,7 @@ func ask(t *testing.T, a *Agent, method, target, body string, headers ...string)
 	if host := r.Header.Get("Host"); host != "" {
 		r.Host = host
 	}
+	r.RemoteAddr = "127.0.0.1:4711"
 	w := httptest.NewRecorder()
 	a.management.server.Handler.ServeHTTP(w, r)
 	return w

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 
 	"github.com/motand/motand/conf"
 )
@@ -70,8 +71,10 @@ func answerMesh(w http.ResponseWriter, x meshAnswer) {
 
 // motanPort is where programs on this host call, as they are told it.
 func (a *Agent) motanPort() int {
-	if addr, ok := a.listeners.motan[0].Addr().(*net.TCPAddr); ok {
-		return addr.Port
+	for _, l := range slices.Backward(a.listeners.of("motan")) {
+		if addr, ok := l.Addr().(*net.TCPAddr); ok {
+			return addr.Port
+		}
 	}
 	return a.snapshot.Load().config.Agent.Port // they are on a unix socket; motan-go tells the port all the same
 }

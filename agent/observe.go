@@ -78,12 +78,7 @@ func (a *Agent) listenerFigures() []metrics.Figure {
 			},
 		},
 		counter("motand_unknown_service_total", "Calls from other hosts for a service that is not exported here.", func() float64 { return float64(a.inbound.missing.Load()) }),
-		counter("motand_access_log_dropped_total", "Access log lines that were lost because writing failed (a full disk) or was too slow.", func() float64 {
-			if a.compiler.accessLog == nil {
-				return 0
-			}
-			return float64(a.compiler.accessLog.Dropped())
-		}),
+		counter("motand_access_log_dropped_total", "Access log lines that were lost because writing failed (a full disk) or was too slow.", func() float64 { return float64(a.compiler.accessLog.Dropped()) }),
 		counter("motand_log_dropped_total", "Lines of the log that were lost because writing failed or was too slow.", func() float64 { return float64(a.logs.lost()) }),
 		counter("motand_management_refused_total", "Requests to the management port that were refused: without the token, or from another site.", func() float64 { return float64(a.management.refused.Load()) }),
 		counter("motand_commands_ignored_total", "Commands of registries, or parts of them, that were ignored because they mean nothing.", func() float64 { return float64(a.snapshot.Load().commands.wrong.Load()) }),

@@ -5,11 +5,8 @@ import (
 	"github.com/motand/motand/httpbridge"
 )
 
-// httpFigures are those of the HTTP port; none where it is switched off.
+// httpFigures are those of the HTTP port.
 func (a *Agent) httpFigures() []metrics.Figure {
-	if a.httpIn == nil {
-		return nil
-	}
 	s := &a.httpIn.Stats
 	return []metrics.Figure{
 		counter("motand_http_requests_total", "HTTP requests read from programs on this host.", func() float64 { return float64(s.Requests.Load()) }),

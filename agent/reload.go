@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -71,13 +70,13 @@ func (r *reloads) figures() []metrics.Figure {
 // Reload takes c into use in the place of the configuration that is in use, whole or not at
 // all: on an error, which tells every mistake with its place, nothing has changed. No call is
 // lost. What is configured as before keeps its connections, counters and state. What can only
-// be had at a start (addresses to listen on, limits of connections, files) stays as it was, and
-// the log says so. It may be called at any time while Run runs.
+// be had at a start (limits of connections, folders of the state) stays as it was, and
+// the log says so, with the places. It may be called at any time while Run runs.
 func (a *Agent) Reload(c *conf.Config) error {
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	old := a.snapshot.Load()
-	next, fixed := withFixed(a.base, c)
+	next, fixed := withFixed(a.base, c, a.listeners)
 	began := time.Now()
 	asked := a.dynamics.reread(next, a.compiler.localIP, a.tellFindings)
 	if err := a.change(asked.effective(next)); err != nil {
@@ -88,10 +87,11 @@ func (a *Agent) Reload(c *conf.Config) error {
 	a.base, a.dynamics = next, asked
 	a.reloads.took()
 	if len(fixed) > 0 {
-		a.log.Warn("agent: settings of motan-agent that need a restart stay as they were", "settings", strings.Join(fixed, ", "), "at", c.Agent.Position)
+		a.log.Warn("agent: settings of motan-agent that need a restart stay as they were", "settings", strings.Join(fixed, ", "))
 	}
 	s := a.snapshot.Load()
 	warnOfUnserved(a.log, next, s.registries)
+	a.management.warn()
 	if !maps.Equal(switchTexts(s), switchTexts(old)) {
 		a.switchers.use(s)
 	}
@@ -100,7 +100,6 @@ func (a *Agent) Reload(c *conf.Config) error {
 	a.source.keep(next, a.log)
 	a.expiries.read(s.config)
 	a.reporter.use(&next.Metrics)
-	a.useForward(&next.Agent)
 	a.log.Info("agent: configuration reloaded", "refers", len(s.all), "kept_refers", kept(s.all, old.all),
 		"services", len(s.exported), "kept_services", kept(s.exported, old.exported), "after", time.Since(began).Round(time.Millisecond))
 	return nil
@@ -128,31 +127,6 @@ func kept[T comparable](now, before []T) int {
 		}
 	}
 	return n
-}
-
-// reloadable are the fields of conf.Agent that a reload changes. The others are read once.
-var reloadable = []string{
-	"Position", "Params", "Application", "Group", "Path", "Registries", "DefaultFilters", "GlobalFilters",
-	"AsyncInit", "InitClusterTimeout", "ConfigRegistry", "ReloadGuard", "ReloadGuardTime", "GracePeriod", "PropagationDelay", "StrictGroup", "ExportPort",
-	"HTTPForward", "HTTPAllow", "HTTPConnect", "HTTPConnectMax", "HTTPConnectIdle",
-}
-
-// withFixed is c with the settings of old that stay until a restart, and the names of those
-// that differ.
-func withFixed(old, c *conf.Config) (next *conf.Config, fixed []string) {
-	merged := *c
-	before, now := reflect.ValueOf(&old.Agent).Elem(), reflect.ValueOf(&merged.Agent).Elem()
-	for i := range now.NumField() {
-		f := now.Type().Field(i)
-		if !f.IsExported() || slices.Contains(reloadable, f.Name) {
-			continue
-		}
-		if !reflect.DeepEqual(before.Field(i).Interface(), now.Field(i).Interface()) {
-			fixed = append(fixed, f.Name)
-			now.Field(i).Set(before.Field(i))
-		}
-	}
-	return &merged, fixed
 }
 
 // firstLists bounds how long calls are led through the old routes of a service whose new ones
@@ -201,6 +175,7 @@ func (a *Agent) readAgain(why string) error {
 	if a.load == nil {
 		return errNoSource
 	}
+	<-a.begun
 	a.reading.Lock()
 	defer a.reading.Unlock()
 	a.notifier.say(systemd.Reloading()...)

@@ -1,10 +1,10 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -34,14 +34,20 @@ func newReloader(t *testing.T, x Extensions, text string) *reloader {
 // parse reads a configuration for the same ports; PORT0 and PORT1 are those of services.
 func (r *reloader) parse(t *testing.T, text string) *conf.Config {
 	t.Helper()
+	c := parse(t, r.x, "", r.text(text))
+	if r.running != nil {
+		now := &r.snapshot.Load().config.Agent
+		c.Agent.SnapshotDir, c.Agent.LogDir = now.SnapshotDir, now.LogDir
+	}
+	return c
+}
+
+// text is a configuration with the ports.
+func (r *reloader) text(text string) string {
 	for i, port := range r.ports {
 		text = strings.ReplaceAll(text, fmt.Sprintf("PORT%d", i), fmt.Sprint(port))
 	}
-	c := parse(t, r.x, "", text)
-	if r.running != nil {
-		c.Agent.SnapshotDir = r.snapshot.Load().config.Agent.SnapshotDir
-	}
-	return c
+	return text
 }
 
 const (
@@ -175,29 +181,6 @@ func TestReloadUnderCalls(t *testing.T) {
 	}
 }
 
-// What needs a restart stays and is named; what does not is taken.
-func TestReloadOfFixedSettings(t *testing.T) {
-	r := newReloader(t, withRecorder(new(recorder)), recorderYAML+referOne+serveOne)
-	r.call(frame("echo", "warm"))
-	next := r.parse(t, recorderYAML+referOne+serveOne)
-	next.Agent.Port, next.Agent.MaxConnections, next.Agent.StrictGroup = 1, 7, true
-	if err := r.Reload(next); err != nil {
-		t.Fatal(err)
-	}
-	if c := r.snapshot.Load().config.Agent; c.Port != 0 || c.MaxConnections == 7 || !c.StrictGroup {
-		t.Errorf("got port %d, %d connections, strict %t", c.Port, c.MaxConnections, c.StrictGroup)
-	}
-	f := frame("echo", "x")
-	f.Set("M_g", "other")
-	if x, _ := r.dial().Call(f).Exception(); x.Code != 400 {
-		t.Errorf("another group: got %+v, want 400", x)
-	}
-	motantest.Await(t, "the settings named in the log, which is written behind a buffer", func() bool {
-		log, err := os.ReadFile(r.snapshot.Load().config.Agent.LogDir + "/motand.log")
-		return err == nil && strings.Contains(string(log), "LogDir") && strings.Contains(string(log), "MaxConnections")
-	})
-}
-
 // Reading fails, or the agent is going down: nothing happens.
 func TestReloadThatComesToNothing(t *testing.T) {
 	r := newReloader(t, withRecorder(new(recorder)), recorderYAML+referOne+serveOne)
@@ -216,6 +199,42 @@ func TestReloadThatComesToNothing(t *testing.T) {
 	}
 	if r.snapshot.Load() != before {
 		t.Error("something was taken into use")
+	}
+}
+
+// A request to read the configuration again that comes before the start is over is done after it.
+func TestReloadDuringTheStart(t *testing.T) {
+	c := parse(t, Default(), "", demoYAML)
+	c.Services[0].Export.Port = freePort(t)
+	a, err := New(c, Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Reload(c); !errors.Is(err, errNotStarted) {
+		t.Errorf("before the start: got %v, want errNotStarted", err)
+	}
+	read := make(chan error, 2)
+	a.load = func() (*conf.Config, error) { return c, nil }
+	for range cap(read) {
+		go func() { read <- a.readAgain("a test") }() // ends when the agent has started
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx, nil) }() // ends with ctx
+	for range cap(read) {
+		if err := <-read; err != nil {
+			t.Errorf("during the start: got %v, want it taken", err)
+		}
+	}
+	if got := a.reloads.taken.Load(); got != 2 {
+		t.Errorf("got %d taken, want 2", got)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if err := a.readAgain("a test"); !errors.Is(err, errStopping) {
+		t.Errorf("after the end: got %v, want errStopping", err)
 	}
 }
 

@@ -182,14 +182,10 @@ func (a *Agent) samples() map[string]int64 {
 	if up := time.Since(a.started); up > 0 {
 		cpu = int64(100 * ownCPU() / up)
 	}
-	dropped := int64(0)
-	if l := a.compiler.accessLog; l != nil {
-		dropped = l.Dropped()
-	}
 	return map[string]int64{
 		"memory": int64(usageNow().mapped >> 20), "cpu": cpu, "goroutine_count": int64(runtime.NumGoroutine()),
 		"not_found_provider_count":      a.inbound.missing.Load(),
 		"motan_server_connection_count": a.motanIn.Stats.Open.Load() + a.exportIn.Stats.Open.Load(),
-		"accesslog_discard_count":       dropped,
+		"accesslog_discard_count":       a.compiler.accessLog.Dropped(),
 	}
 }

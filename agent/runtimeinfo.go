@@ -107,11 +107,11 @@ func (m *management) runtimeServers() any {
 		return map[string]any{"maxContentLength": c.MaxContentLength, "connections": s.Open.Load(), "inFlight": s.InFlight.Load()}
 	}
 	ports := map[string]any{}
-	for _, addr := range exportAddrs(m.agent.listeners) {
+	for _, addr := range addrs(m.agent.listeners.of("export")) {
 		ports[addr[strings.LastIndexByte(addr, ':')+1:]] = server(&m.agent.exportIn.Stats)
 	}
 	all := map[string]any{"agentServer": server(&m.agent.motanIn.Stats), "agentPortServer": ports}
-	if m.agent.httpIn != nil {
+	if len(m.agent.listeners.of("http")) > 0 {
 		all["httpProxyServer"] = map[string]any{"keepalive": c.HTTPKeepalive, "defaultDomain": c.HTTPDefaultDomain}
 	}
 	return all

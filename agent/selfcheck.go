@@ -33,12 +33,12 @@ func (a *Agent) alive(ctx context.Context) error {
 
 // ping sends a heartbeat to each Motan listener.
 func (a *Agent) ping(ctx context.Context) error {
-	for l, socket := range a.listeners.all() {
-		if socket.Name == "http" || socket.Name == "management" {
+	for _, x := range a.listeners.all() {
+		if server := serverOf(x.Name); server == "http" || server == "management" {
 			continue
 		}
-		if err := motan.Ping(ctx, dialable(l), motan.ConnOptions{}); err != nil && ctx.Err() != nil {
-			return fmt.Errorf("agent: self-check: listener %s: %w", socket.Name, errors.Join(ctx.Err(), err))
+		if err := motan.Ping(ctx, dialable(x.listener), motan.ConnOptions{}); err != nil && ctx.Err() != nil {
+			return fmt.Errorf("agent: self-check: listener %s: %w", x.Name, errors.Join(ctx.Err(), err))
 		}
 	}
 	return nil

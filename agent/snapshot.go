@@ -34,6 +34,9 @@ type snapshot struct {
 	byService map[*conf.Service]*item[*export]
 }
 
+// sockets are those that it needs.
+func (s *snapshot) sockets() []wanted { return wantedSockets(s.config, s.ports) }
+
 // start watches the nodes of those refers that no snapshot before has watched, and the commands
 // that concern it; ctx ends that, or the end of the last snapshot that has the refer. From now
 // on close is patient with calls.

@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/motand/motand/agent/handover"
@@ -69,8 +67,6 @@ func (h *inheritance) find(name, network, addr string) int {
 	})
 }
 
-func (h *inheritance) has(name, network, addr string) bool { return h.find(name, network, addr) >= 0 }
-
 // take returns the socket of that name; nil when there is none.
 func (h *inheritance) take(name, network, addr string) (net.Listener, handover.Socket, error) {
 	i := h.find(name, network, addr)
@@ -110,33 +106,6 @@ func (h *inheritance) close() {
 	h.sockets, h.locks = nil, nil
 }
 
-// open returns the socket that was given under that name, or listens.
-func (l *listeners) open(name, network, addr string) (net.Listener, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.openLocked(name, network, addr)
-}
-
-// openLocked is open for who holds mu.
-func (l *listeners) openLocked(name, network, addr string) (net.Listener, error) {
-	x, socket, err := l.given.take(name, network, addr)
-	if x == nil && err == nil {
-		x, err = listenOn(network, addr)
-	}
-	if err != nil {
-		return nil, err
-	}
-	l.sockets[x] = handover.Socket{Name: name, Network: network, Addr: addr, Foreign: socket.Foreign}
-	return x, nil
-}
-
-// all are the open listeners, with what they are called.
-func (l *listeners) all() map[net.Listener]handover.Socket {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return maps.Clone(l.sockets)
-}
-
 // closer is a listener whose file of a unix socket may stay.
 type closer interface{ SetUnlinkOnClose(unlink bool) }
 
@@ -146,62 +115,52 @@ func (l *listeners) pause() (*inheritance, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	paused := new(inheritance)
-	for x, socket := range l.sockets {
-		f, ok := x.(interface{ File() (*os.File, error) })
+	for _, x := range l.open {
+		f, ok := x.listener.(interface{ File() (*os.File, error) })
 		if !ok {
 			paused.close()
-			return nil, fmt.Errorf("agent: a listener of type %T cannot be kept", x)
+			return nil, fmt.Errorf("agent: a listener of type %T cannot be kept", x.listener)
 		}
 		file, err := f.File() // a copy
 		if err != nil {
 			paused.close()
-			return nil, fmt.Errorf("agent: keep socket %s: %w", socket.Name, err)
+			return nil, fmt.Errorf("agent: keep socket %s: %w", x.Name, err)
 		}
-		paused.sockets = append(paused.sockets, inherited{socket, file})
+		paused.sockets = append(paused.sockets, inherited{x.Socket, file})
 	}
-	for x := range l.sockets {
-		if l.left == nil {
-			l.left = make(map[net.Listener]bool)
-		}
-		l.left[x] = true
-		if u, ok := x.(closer); ok {
+	for _, x := range l.open {
+		l.leave(x.listener)
+		if u, ok := x.listener.(closer); ok {
 			u.SetUnlinkOnClose(false)
 		}
-		_ = x.Close()
+		_ = x.listener.Close()
 	}
-	clear(l.sockets)
+	l.open = nil
 	return paused, nil
 }
 
-// resume accepts from the sockets again. It returns the new listeners by the names of their sockets.
-func (l *listeners) resume(paused *inheritance) (map[string]net.Listener, error) {
+// resume accepts from the sockets again. It returns the new listeners.
+func (l *listeners) resume(paused *inheritance) ([]opened, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var errs []error
-	all := make(map[string]net.Listener)
 	for _, x := range paused.sockets {
 		listener, err := x.listen()
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		l.sockets[listener] = x.Socket
-		all[x.Name] = listener
-		if port, ok := strings.CutPrefix(x.Name, "export-"); ok {
-			n, _ := strconv.Atoi(port) // as exportName has written it
-			l.exports[n] = listener
-		}
+		l.open = append(l.open, opened{listener, x.Socket})
 	}
 	paused.sockets = nil
-	return all, errors.Join(errs...)
+	return slices.Clone(l.open), errors.Join(errs...)
 }
 
 // close closes all.
 func (l *listeners) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for x := range l.sockets {
-		_ = x.Close()
+	for _, x := range l.open {
+		_ = x.listener.Close()
 	}
-	clear(l.sockets)
 }

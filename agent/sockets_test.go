@@ -39,14 +39,14 @@ func TestInheritedSockets(t *testing.T) {
 	foreign, foreignAddr := given(t, handover.Socket{Name: "export-77", Foreign: true}, "unix", exportPath)
 	stray, _ := given(t, handover.Socket{Name: "telnet", Foreign: true}, "tcp", "127.0.0.1:0")
 	h := &inheritance{sockets: []inherited{own, moved, foreign, stray}}
-	l := &listeners{given: h, sockets: make(map[net.Listener]handover.Socket), exports: make(map[int]net.Listener)}
+	l := &listeners{given: h}
 	open := func(name, network, addr string) net.Listener {
 		t.Helper()
-		x, err := l.open(name, network, addr)
+		x, err := l.add([]wanted{{name: name, network: network, addrs: []string{addr}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return x
+		return x[0].listener
 	}
 	open("motan", "unix", motanPath)
 	if x := open("http", "tcp", "127.0.0.1:0"); x.Addr().String() == "127.0.0.1:1" {
@@ -72,10 +72,10 @@ func TestInheritedSockets(t *testing.T) {
 	}
 	defer conn.Close()
 	again, err := l.resume(paused)
-	if err != nil || len(again) != 3 || l.exports[77] == nil {
+	if err != nil || len(again) != 3 || len(l.of("export")) != 1 {
 		t.Fatalf("resume: got %v, %v", again, err)
 	}
-	if _, err := again["motan"].Accept(); err != nil {
+	if _, err := again[0].listener.Accept(); err != nil {
 		t.Errorf("accept what has waited: %v", err)
 	}
 	l.close()

@@ -15,12 +15,14 @@ func (l *logs) openSpans(a *conf.Agent, x *certificates) error {
 	o := trace.Options{URL: a.TraceEndpoint, Headers: a.TraceHeaders, Queue: a.TraceQueueSize, Service: a.Application, Version: Version, Log: l.log, Seen: x.seen(traceEntry)}
 	o.Host, _ = os.Hostname() // unnamed, if it has none
 	if a.TraceFile != "" {
-		file, err := l.file(a, a.TraceFile)
-		if err != nil {
+		t := logTargetsOf(a).main // rotated as the log is
+		t.path = a.TraceFile
+		if err := t.try(); err != nil {
 			return err
 		}
-		o.File = file
-		l.close = append([]func() error{file.Close}, l.close...)
+		l.traces = t.open()
+		o.File = l.traces
+		l.close = append([]func() error{l.traces.Close}, l.close...)
 	}
 	l.spans = trace.NewRecorder(o)
 	l.close = append([]func() error{l.spans.Close}, l.close...)

@@ -170,22 +170,12 @@ func loadOf(series []metrics.Series) []loadView {
 
 func (a *Agent) listenerViews() []listenerView {
 	all := []listenerView{
-		{"motan", addrs(a.listeners.motan), a.motanIn.Stats.Open.Load(), a.motanIn.Stats.InFlight.Load()},
-		{"export", exportAddrs(a.listeners), a.exportIn.Stats.Open.Load(), a.exportIn.Stats.InFlight.Load()},
-		{"management", []string{a.listeners.management.Addr().String()}, 0, 0},
+		{"motan", addrs(a.listeners.of("motan")), a.motanIn.Stats.Open.Load(), a.motanIn.Stats.InFlight.Load()},
+		{"export", addrs(a.listeners.of("export")), a.exportIn.Stats.Open.Load(), a.exportIn.Stats.InFlight.Load()},
+		{"management", addrs(a.listeners.of("management")), 0, 0},
 	}
-	if a.httpIn != nil {
-		all = append(all, listenerView{"http", addrs(a.listeners.http), a.httpIn.Connections(), a.httpIn.Stats.InFlight.Load()})
-	}
-	return all
-}
-
-func exportAddrs(l *listeners) []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	all := []string{}
-	for _, x := range l.exports {
-		all = append(all, x.Addr().String())
+	if len(a.listeners.of("http")) > 0 {
+		all = append(all, listenerView{"http", addrs(a.listeners.of("http")), a.httpIn.Connections(), a.httpIn.Stats.InFlight.Load()})
 	}
 	return all
 }

@@ -116,8 +116,8 @@ func (a *Agent) takeOver(ctx, life context.Context) error {
 		return err
 	}
 	a.given.close() // what the configuration does not name any more is closed when the old process ends
-	for l, socket := range a.listeners.all() {
-		a.accept(socket.Name, l)
+	for _, x := range a.listeners.all() {
+		a.accept(x)
 	}
 	err := x.channel.Send(time.Now().Add(stepTime), handover.KindServing, nil, nil)
 	if err == nil {

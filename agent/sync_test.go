@@ -56,7 +56,7 @@ func TestSyncReload(t *testing.T) {
 	}
 	reload(entry(", groupPrefix: far-"))
 	motantest.Await(t, "the copy in its new group only", func() bool { return to.groups() == "far-g" })
-	a, err := http.Get("http://" + r.listeners.management.Addr().String() + "/api/v1/registry-sync")
+	a, err := http.Get("http://" + r.listeners.of("management")[0].Addr().String() + "/api/v1/registry-sync")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -162,12 +162,12 @@ func (x *succession) tell(context.Context) error {
 	if err := send(handover.KindState, b, nil); err != nil {
 		return err
 	}
-	for l, socket := range a.listeners.all() {
-		c, ok := l.(syscall.Conn)
+	for _, x := range a.listeners.all() {
+		c, ok := x.listener.(syscall.Conn)
 		if !ok {
-			return fmt.Errorf("socket %s cannot be handed over", socket.Name)
+			return fmt.Errorf("socket %s cannot be handed over", x.Name)
 		}
-		if err := send(handover.KindSocket, socket, c); err != nil {
+		if err := send(handover.KindSocket, x.Socket, c); err != nil {
 			return err
 		}
 	}
@@ -293,8 +293,8 @@ func (x *succession) takeBack() {
 	a := x.agent
 	if x.paused != nil {
 		listeners, err := a.listeners.resume(x.paused)
-		for name, l := range listeners {
-			a.accept(name, l)
+		for _, x := range listeners {
+			a.accept(x)
 		}
 		if err != nil {
 			a.fail(fmt.Errorf("agent: after an upgrade that failed: %w", err))
@@ -323,13 +323,9 @@ type server struct {
 
 // servers are those whose connections are handed over.
 func (a *Agent) servers() []server {
-	all := []server{{"motan", a.motanIn.HandOver}, {"export", a.exportIn.HandOver}}
-	if a.httpIn != nil {
-		all = append(all, server{"http", func(ctx context.Context, give func(net.Conn, []byte) error) error {
-			return a.httpIn.HandOver(ctx, func(conn net.Conn) error { return give(conn, nil) })
-		}})
-	}
-	return all
+	return []server{{"motan", a.motanIn.HandOver}, {"export", a.exportIn.HandOver}, {"http", func(ctx context.Context, give func(net.Conn, []byte) error) error {
+		return a.httpIn.HandOver(ctx, func(conn net.Conn) error { return give(conn, nil) })
+	}}}
 }
 
 // adopt serves a connection of another process. One that nobody serves any more is closed.
@@ -339,24 +335,24 @@ func (a *Agent) adopt(server string, conn net.Conn, unread []byte) {
 		a.motanIn.Adopt(conn, unread)
 	case server == "export":
 		a.exportIn.Adopt(conn, unread)
-	case server == "http" && a.httpIn != nil:
+	case server == "http":
 		a.httpIn.Adopt(conn)
 	default:
 		_ = conn.Close() // the configuration has changed
 	}
 }
 
-// accept serves what comes in at the socket of that name.
-func (a *Agent) accept(name string, l net.Listener) {
-	switch {
-	case name == "management":
-		a.serve(name, l, a.management.serve)
-	case name == "motan":
-		a.serve(name, l, a.motanIn.Serve)
-	case name == "http":
-		a.serve(name, l, a.httpIn.Serve)
-	case strings.HasPrefix(name, "export-"):
-		a.serve(name, l, a.exportIn.Serve)
+// accept serves what comes in at x.
+func (a *Agent) accept(x opened) {
+	switch serverOf(x.Name) {
+	case "management":
+		a.serve(x, a.management.serve)
+	case "motan":
+		a.serve(x, a.motanIn.Serve)
+	case "http":
+		a.serve(x, a.httpIn.Serve)
+	case "export":
+		a.serve(x, a.exportIn.Serve)
 	}
 }
 

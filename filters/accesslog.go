@@ -133,7 +133,7 @@ func (f *AccessLog) Reply(c *motan.Call) {
 	}
 	l := lines.Get().(*line)
 	l.begin(now)
-	if f.log.structured {
+	if f.log.structured.Load() {
 		l.json(f, c, &e)
 	} else {
 		l.columns(f, c, &e)

@@ -29,24 +29,24 @@ const (
 // One goroutine, which Start starts and Close ends, writes large pieces. Its methods may be
 // called at once.
 type AccessLogger struct {
-	w          io.Writer
-	structured bool
-	interval   time.Duration
-	patience   time.Duration
-	logger     *slog.Logger
-	queue      lineQueue
+	w        io.Writer
+	interval time.Duration
+	patience time.Duration
+	logger   *slog.Logger
+	queue    lineQueue
 
 	wake chan struct{} // a first line waits
 	full chan struct{} // a whole piece does
 	quit chan struct{} // closed by Close
 	done chan struct{} // closed by the goroutine
 
-	started  atomic.Bool
-	off      atomic.Bool
-	tails    atomic.Pointer[[]*Tail] // nil while nobody looks on
-	lines    atomic.Int64
-	dropped  atomic.Int64
-	failures atomic.Int64
+	started    atomic.Bool
+	off        atomic.Bool
+	structured atomic.Bool
+	tails      atomic.Pointer[[]*Tail] // nil while nobody looks on
+	lines      atomic.Int64
+	dropped    atomic.Int64
+	failures   atomic.Int64
 }
 
 // ErrStalled is what [AccessLogger.Close] returns when the writer did not take what was left.
@@ -56,16 +56,16 @@ var ErrStalled = errors.New("filters: close the access log: the writer is stuck 
 // NewAccessLogger returns a logger to w, which stays the caller's: close it after the logger.
 func NewAccessLogger(w io.Writer, o AccessLogOptions) *AccessLogger {
 	l := &AccessLogger{
-		w:          w,
-		structured: o.Structured,
-		interval:   or(o.Interval, defaultInterval),
-		patience:   or(o.CloseTimeout, defaultCloseTimeout),
-		logger:     o.Logger,
-		wake:       make(chan struct{}, 1),
-		full:       make(chan struct{}, 1),
-		quit:       make(chan struct{}),
-		done:       make(chan struct{}),
+		w:        w,
+		interval: or(o.Interval, defaultInterval),
+		patience: or(o.CloseTimeout, defaultCloseTimeout),
+		logger:   o.Logger,
+		wake:     make(chan struct{}, 1),
+		full:     make(chan struct{}, 1),
+		quit:     make(chan struct{}),
+		done:     make(chan struct{}),
 	}
+	l.structured.Store(o.Structured)
 	l.queue.limit = max(or(o.BufferBytes, defaultBufferBytes)/pieceBytes, 1)
 	if l.logger == nil {
 		l.logger = slog.Default()
@@ -89,6 +89,9 @@ func (l *AccessLogger) Start() {
 
 // SetEnabled switches the log on and off for every filter that uses it; it begins on.
 func (l *AccessLogger) SetEnabled(on bool) { l.off.Store(!on) }
+
+// SetStructured says whether lines to come carry JSON, see AccessLogOptions.
+func (l *AccessLogger) SetStructured(yes bool) { l.structured.Store(yes) }
 
 // Enabled tells whether lines are taken.
 func (l *AccessLogger) Enabled() bool { return !l.off.Load() }

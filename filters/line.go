@@ -134,7 +134,7 @@ func (l *line) json(f *AccessLog, c *motan.Call, e *entry) {
 func (l *line) bodies(f *AccessLog, c *motan.Call, e *entry, limit int) {
 	request, reply := c.Request.Body(), c.Reply.Body()
 	request, reply = request[:min(len(request), limit)], reply[:min(len(reply), limit)]
-	if f.log.structured {
+	if f.log.structured.Load() {
 		b := append(append(append(l.buf, "\t{"...), `"filterName": "accessLogBody", "role": "`...), f.role...)
 		b = appendID(append(b, `", "requestID": `...), c)
 		b = appendText(append(b, `, "service": `...), cut(e.service, maxName), &jsonPlain)

@@ -23,7 +23,7 @@ func (h *headers) fromProgram() bool {
 
 // allows tells whether pages of the origin may call.
 func (s *Server) allows(origin []byte) bool {
-	return len(origin) > 0 && slices.Contains(s.Origins, string(origin))
+	return len(origin) > 0 && slices.Contains(s.policy.Load().Origins, string(origin))
 }
 
 // allowOrigin lets the browser show the answer to a page that may call.

@@ -137,7 +137,7 @@ func (x *exchange) value(dst []byte, takes accepted) ([]byte, form, error) {
 // setBody makes text the body of the answer, compressed where the client takes that and it is large enough. What is
 // large is let go with the answer: the buffer of a connection is kept as long as the connection.
 func (s *Server) setBody(ctx *fasthttp.RequestCtx, h *headers, text []byte) {
-	if s.GzipSize > 0 && len(text) >= s.GzipSize {
+	if size := s.policy.Load().GzipSize; size > 0 && len(text) >= size {
 		ctx.Response.Header.Add("Vary", "Accept-Encoding")
 		if takesGzip(h.acceptEncoding) {
 			var f motan.Frame

@@ -17,7 +17,7 @@ const nameBytes = 1024
 
 // serveRPC answers what is below /rpc/; rest is what follows it, as it was sent.
 func (s *Server) serveRPC(ctx *fasthttp.RequestCtx, rest []byte) {
-	if len(s.Origins) > 0 {
+	if len(s.policy.Load().Origins) > 0 {
 		s.allowOrigin(ctx)
 	}
 	service, method, call := bytes.Cut(rest, []byte("/"))

@@ -35,7 +35,8 @@ const (
 	quietTime = 100 * time.Millisecond
 )
 
-// Server answers HTTP requests by making calls of them. Its exported fields must not change once Serve was called.
+// Server answers HTTP requests by making calls of them. Its exported fields must not change once Serve was called; what Change
+// takes is an exception.
 //
 // Requests are read whole, so memory is bounded by MaxConnections for small bodies and MaxBytesInFlight for others; a client that is slow has its
 // connection closed. What is passed on to
@@ -72,6 +73,7 @@ type Server struct {
 	Logger *slog.Logger // nil means slog.Default
 	Stats  ServerStats
 
+	policy    atomic.Pointer[Policy] // in use; made of the fields by setup
 	once      sync.Once
 	http      *fasthttp.Server
 	draining  atomic.Bool
@@ -95,6 +97,15 @@ type ServerStats struct {
 	InFlight atomic.Int64          // calls that have not ended
 	Lost     atomic.Int64          // calls that did not end within DefaultTimeout
 }
+
+// Policy is what of a Server may change while it runs, by the names of its fields.
+type Policy struct {
+	Origins  []string
+	GzipSize int
+}
+
+// Change puts p in the place of the fields of the same names, for requests that begin from now on. It may be called at any time.
+func (s *Server) Change(p Policy) { s.policy.Store(&p) }
 
 // BytesHeld is how much of MaxBytesInFlight is in use.
 func (s *Server) BytesHeld() int64 { return s.room.used.Load() }
@@ -138,6 +149,7 @@ func (s *Server) setup() {
 	if s.MaxConnections <= 0 {
 		s.MaxConnections = defaultMaxConnections
 	}
+	s.policy.CompareAndSwap(nil, &Policy{Origins: s.Origins, GzipSize: s.GzipSize})
 	s.learned.seed = maphash.MakeSeed()
 	s.room.limit = s.MaxBytesInFlight
 	if s.room.limit <= 0 {
