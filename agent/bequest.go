@@ -19,6 +19,8 @@ type bequest struct {
 	Passing   []serviceName      `json:"passing"`   // services whose provider passes its health check
 	Unknown   []string           `json:"unknown"`   // refers of which no nodes are known
 	Announced map[string]int     `json:"announced"` // how many nodes each registry holds
+	Sessions  map[string]string  `json:"sessions"`  // with each registry
+	Copies    map[string]int     `json:"copies"`    // that each entry of registry-sync keeps
 }
 
 // adjustedFilter is a filter with what was laid over its settings.
@@ -36,6 +38,16 @@ func (a *Agent) bequeath() bequest {
 		Dynamics: a.dynamics.file(), Programs: a.compiler.local.Programs(), Unknown: s.unknown(), Announced: a.announced(),
 	}
 	b.Available, b.Asked = a.announcer.standing()
+	b.Sessions, b.Copies = make(map[string]string), make(map[string]int)
+	for id, state := range a.registryStates() {
+		if state.Session != "" {
+			b.Sessions[id] = state.Session
+		}
+	}
+	for _, x := range s.syncs {
+		state := x.value.relay.State()
+		b.Copies[x.value.sync.ID] = state.There() + state.Missing // as they are before the first list is known
+	}
 	for _, p := range s.filters {
 		if v := p.view(); len(v.Adjusted) > 0 {
 			b.Adjusted = append(b.Adjusted, adjustedFilter{v.Filter, v.Role, v.Entry, v.Adjusted})
@@ -66,6 +78,14 @@ func (a *Agent) announced() map[string]int {
 func (a *Agent) inherit(b *bequest) {
 	s := a.snapshot.Load()
 	a.announcer.stand(b.Available, b.Asked)
+	for id, r := range s.registries {
+		heir, ok := registry.As[registry.Inheritor](r)
+		if session := b.Sessions[id]; ok && session != "" {
+			if err := heir.Inherit(session); err != nil {
+				a.log.Warn("agent: copies of registry-sync will be missing for a moment in the upgrade", "registry", id, "err", err)
+			}
+		}
+	}
 	for _, x := range b.Programs {
 		if err := a.compiler.local.Put(x.Node, x.TTL); err != nil {
 			a.log.Warn("agent: a node that a program has announced is lost in the upgrade", "service", x.Node.Path, "group", x.Node.Group, "err", err)

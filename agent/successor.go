@@ -20,7 +20,8 @@ const (
 	// listsTime is how long the new process waits for the nodes of its refers, and announceTime for its own nodes to be
 	// written. Both are shorter than the old one's patience, so that it can say what is missing.
 	listsTime    = 45 * time.Second
-	announceTime = serveTime - stepTime
+	announceTime = serveTime - stepTime - copyTime
+	copyTime     = 3 * time.Second // for copies, which are not worth an upgrade
 	// graveTime is how long the old process may take to end when it has nothing left.
 	graveTime = 30 * time.Second
 	// lookEvery is how often it is looked at whether something has come about.
@@ -115,6 +116,7 @@ func (a *Agent) takeOver(ctx, life context.Context) error {
 	if err := a.announceInstead(ctx, x.bequest.Announced); err != nil {
 		return err
 	}
+	a.copyInstead(ctx, x.bequest.Copies)
 	a.given.close() // what the configuration does not name any more is closed when the old process ends
 	for _, x := range a.listeners.all() {
 		a.accept(x)
@@ -182,6 +184,28 @@ func (a *Agent) announceInstead(ctx context.Context, had map[string]int) error {
 		return fmt.Errorf("agent: what the old process has announced cannot be announced within %v: %s", announceTime, missing)
 	}
 	return nil
+}
+
+// copyInstead waits until what the old process has copied between registries is this one's. It does so for a while only: callers
+// miss a copy that comes later for a moment, and the configuration may choose others than before.
+func (a *Agent) copyInstead(ctx context.Context, had map[string]int) {
+	ctx, cancel := context.WithTimeout(ctx, copyTime)
+	defer cancel()
+	if look(ctx, func() bool {
+		for _, x := range a.snapshot.Load().syncs {
+			if x.value.relay.State().There() < had[x.value.sync.ID] {
+				return false
+			}
+		}
+		for _, state := range a.registryStates() {
+			if slices.ContainsFunc(state.Announced, func(n registry.AnnounceState) bool { return !n.Written }) {
+				return false
+			}
+		}
+		return true
+	}) != nil {
+		a.log.Warn("agent: some copies of registry-sync will be missing for a moment: they could not be announced again in time", "within", copyTime)
+	}
 }
 
 // look waits until condition holds, or returns the error of ctx.

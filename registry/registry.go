@@ -104,6 +104,13 @@ type Yielder interface {
 	Keep()
 }
 
+// Inheritor is an optional ability of a Registry with a session: to come after another process.
+type Inheritor interface {
+	// Inherit has what was announced in a session of another process, as State has named it, taken for what an older session
+	// of this registry has announced: copies take the place of its copies. It is called before anything is announced.
+	Inherit(session string) error
+}
+
 // Unwrapper is an optional ability of a Registry that stands in front of another: to give the one behind it.
 type Unwrapper interface {
 	Unwrap() Registry

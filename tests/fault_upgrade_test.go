@@ -7,9 +7,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/go-zookeeper/zk"
 
 	"github.com/motand/motand/motan/motantest"
 	"github.com/motand/motand/registry/zookeeper/zktest"
@@ -225,38 +228,17 @@ func TestFaultUpgradeTwice(t *testing.T) {
 // the new session's, and outlives the old one. So it is where an upgrade comes to nothing after the new process has taken
 // the registry over. What was asked for by hand stays.
 func TestFaultUpgradeAnnounced(t *testing.T) {
-	zk := zktest.Start(t)
+	server := zktest.Start(t)
 	w := newWitness(t)
-	yaml := strings.Replace(exportYAML(w.port, "zk", `{protocol: zookeeper, address: "`+zk.Addr+`"}`), "    available: auto\n", "", 1)
+	yaml := strings.Replace(exportYAML(w.port, "zk", `{protocol: zookeeper, address: "`+server.Addr+`"}`), "    available: auto\n", "", 1)
 	d := startMotand(t, yaml, "-localIP", "127.0.0.1")
 	if status, _ := d.get("mgmt", "/200"); status != 200 {
 		t.Fatalf("/200: got %d", status)
 	}
-	c := zk.Client()
-	const folder = "/motan/demo/com.example.Both/server"
-	node := folder + "/" + d.addr("export")
-	owner := func() int64 {
-		ok, stat, err := c.Exists(node)
-		if err != nil || !ok {
-			return 0
-		}
-		return stat.EphemeralOwner
-	}
+	node := watchNode(t, server.Client(), bothFolder+"/server", d.addr("export"))
+	owner := node.owner
 	await(t, "the node", func() bool { return owner() != 0 })
-	stop, gone := make(chan struct{}), 0
-	var looking sync.WaitGroup
-	looking.Go(func() { // ends with stop
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			if children, _, err := c.Children(folder); err == nil && len(children) != 1 {
-				gone++
-			}
-		}
-	})
+	node.look(t)
 	first := owner()
 	for range briefly(2, 20) {
 		before := owner()
@@ -274,10 +256,8 @@ func TestFaultUpgradeAnnounced(t *testing.T) {
 	if now := owner(); now != before {
 		t.Errorf("the node's owner is %x, and was %x before the upgrade that failed", now, before)
 	}
-	close(stop)
-	looking.Wait()
-	if gone > 0 {
-		t.Errorf("the node was gone %d times", gone)
+	if n := node.gone(); n > 0 {
+		t.Errorf("the node was gone %d times", n)
 	}
 	if status, body := d.get("mgmt", "/"); status != 200 {
 		t.Errorf("availability after upgrades: got %d %s, want 200 as asked for", status, body)
@@ -286,6 +266,58 @@ func TestFaultUpgradeAnnounced(t *testing.T) {
 	if now := owner(); now != 0 || first == 0 {
 		t.Errorf("after the end the node belongs to %x", now)
 	}
+}
+
+// watchedNode is the only node in its folder of a ZooKeeper.
+type watchedNode struct {
+	conn         *zk.Conn
+	folder, path string
+	stop         chan struct{}
+	looking      sync.WaitGroup
+	missed       atomic.Int64
+}
+
+func watchNode(t *testing.T, conn *zk.Conn, folder, name string) *watchedNode {
+	t.Helper()
+	return &watchedNode{conn: conn, folder: folder, path: folder + "/" + name, stop: make(chan struct{})}
+}
+
+// owner is the session that it belongs to, 0 where it is not there.
+func (n *watchedNode) owner() int64 {
+	ok, stat, err := n.conn.Exists(n.path)
+	if err != nil || !ok {
+		return 0
+	}
+	return stat.EphemeralOwner
+}
+
+// look looks at it over and over, until gone is asked.
+func (n *watchedNode) look(t *testing.T) {
+	t.Helper()
+	n.looking.Go(func() { // ends with stop
+		for {
+			select {
+			case <-n.stop:
+				return
+			default:
+			}
+			if children, _, err := n.conn.Children(n.folder); err == nil && len(children) != 1 {
+				n.missed.Add(1)
+			}
+		}
+	})
+	t.Cleanup(func() { n.gone() })
+}
+
+// gone is how often it was not there.
+func (n *watchedNode) gone() int64 {
+	select {
+	case <-n.stop:
+	default:
+		close(n.stop)
+	}
+	n.looking.Wait()
+	return n.missed.Load()
 }
 
 // TestUpgradeUnixSockets has the connections of unix sockets handed over, and what programs and operators have asked for.

@@ -47,6 +47,7 @@ import (
 //	F22  the binary is replaced under load         TestFaultUpgrade              no call fails, on the same connections; two processes at most
 //	     a new binary that fails in any way        TestFaultUpgradeFails         the old process goes on, no call fails
 //	     the same with the service in ZooKeeper    TestFaultUpgradeAnnounced     the node is never gone
+//	     the same of an agent that copies services TestFaultUpgradeCopies        nor is the copy
 //	F31  thousands of callers come back at once    TestFaultReconnect            each is served
 //	     1,000 services of 100 nodes             + TestFaultScale                figures; no call fails while all nodes of 100 services are replaced
 //	A8.2 two registries, one is lost               TestFaultOneRegistryOfTwo     what the other lists is called without a failure

@@ -53,6 +53,7 @@ func Run(t *testing.T, w World) {
 		{"close withdraws", true, testClose},
 		{"yielded to another", true, testYield},
 		{"yielded and kept", true, testKeep},
+		{"copies yielded to an heir", true, testInherit},
 		{"many at once", true, testMany},
 		{"state tells", true, testState},
 		{"copies give way", true, testCopies},

@@ -72,6 +72,52 @@ func testKeep(t *testing.T, w World) {
 	c.expect(t, 8001, 8002, 8003)
 }
 
+// Copies of a session that another inherits become its own while they are listed all the time; those of somebody else do not.
+func testInherit(t *testing.T, w World) {
+	t.Helper()
+	s := service(t)
+	watcher, older, newer, other := w.Open(t), w.Open(t), w.Open(t), w.Open(t)
+	yielder, ok := registry.As[registry.Yielder](older)
+	if _, copies := registry.As[registry.Copier](older); !ok || !copies {
+		t.Skip("skipped: nothing is copied here, or is bound to no session")
+	}
+	announceCopy(t, older, provider(s, 8001))
+	announceCopy(t, other, provider(s, 8002))
+	c := watch(t.Context(), t, watcher, s)
+	c.expect(t, 8001, 8002)
+	awaitWritten(t, older, 1)
+	stater, _ := registry.As[registry.Stater](older)
+	heir, ok := registry.As[registry.Inheritor](newer)
+	if !ok {
+		t.Fatal("a registry that yields has to inherit")
+	}
+	for _, session := range []string{"", "none of ours", "-"} {
+		if err := heir.Inherit(session); err == nil {
+			t.Errorf("session %q: got no error", session)
+		}
+	}
+	if err := heir.Inherit(stater.State().Session); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	if err := yielder.Yield(ctx); err != nil {
+		t.Fatal(err)
+	}
+	seen := len(c.all())
+	announceCopy(t, newer, provider(s, 8001))
+	announceCopy(t, newer, provider(s, 8002))
+	awaitWritten(t, newer, 2)
+	shut(t, older)
+	announce(t, newer, provider(s, 8003))
+	c.expect(t, 8001, 8002, 8003)
+	for _, list := range c.all()[seen:] {
+		if len(list) < 2 {
+			t.Errorf("the list was %v in between, want that nothing is ever gone", list)
+		}
+	}
+}
+
 // awaitWritten waits until n nodes are where reg has announced them.
 func awaitWritten(t *testing.T, reg registry.Registry, n int) {
 	t.Helper()

@@ -20,6 +20,9 @@ type State struct {
 	LastError string    // what is wrong with the whole or with one service; empty when all is well
 }
 
+// There is how many of the nodes that are to be copied are in the other registry, whoever announces them.
+func (s State) There() int { return s.Ours + s.Others + s.Providers }
+
 // State returns how r fares now. It does not block on a registry.
 func (r *Relay) State() State {
 	r.mu.Lock()

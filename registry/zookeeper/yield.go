@@ -3,11 +3,15 @@ package zookeeper
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/motand/motand/registry"
 )
 
-var _ registry.Yielder = (*Registry)(nil)
+var (
+	_ registry.Yielder   = (*Registry)(nil)
+	_ registry.Inheritor = (*Registry)(nil)
+)
 
 // Yield implements registry.Yielder. Another session then takes the nodes over one by one, by replacing each in one step.
 func (r *Registry) Yield(ctx context.Context) error {
@@ -28,6 +32,18 @@ func (r *Registry) yield() bool {
 		}
 	}
 	return true
+}
+
+// Inherit implements registry.Inheritor.
+func (r *Registry) Inherit(session string) error {
+	id, err := strconv.ParseInt(session, 0, 64)
+	if err != nil {
+		return fmt.Errorf("registry/zookeeper: session of another process: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.past = append(r.past, id)
+	return nil
 }
 
 // Keep implements registry.Yielder.
