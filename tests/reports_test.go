@@ -1,22 +1,13 @@
 package tests
 
 import (
-	"encoding/json"
-	"fmt"
 	"net"
-	"net/http"
-	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/motand/motand/motan"
 	"github.com/motand/motand/motan/motantest"
 )
 
@@ -157,110 +148,5 @@ func TestGraphiteAsMotanGo(t *testing.T) {
 		if got, want := ours.sum(end), theirs.sum(end); got != want {
 			t.Errorf("%s: got %v, motan-go sends %v", end, got, want)
 		}
-	}
-}
-
-// prometheus is Debian's, scraping one motand each second.
-type prometheus struct{ addr string }
-
-func startPrometheus(t testing.TB, d *daemon) prometheus {
-	t.Helper()
-	exe, err := exec.LookPath("prometheus")
-	if err != nil {
-		t.Skip("skipped: prometheus is not installed (Debian: apt-get install prometheus)")
-	}
-	dir, port := t.TempDir(), freePort(t)
-	config := "global: {scrape_interval: 1s}\nscrape_configs: [{job_name: motand, static_configs: [{targets: ['" + d.addr("mgmt") + "']}]}]\n"
-	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p := prometheus{addr: "127.0.0.1:" + strconv.Itoa(port)}
-	started := startProcess(t, "prometheus", dir, exe, "--config.file=prometheus.yml", "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+p.addr)
-	await(t, "prometheus to be ready", func() bool {
-		if !started.Running() {
-			t.Fatal("prometheus ended")
-		}
-		status, _, err := fetch(http.MethodGet, "http://"+p.addr+"/-/ready", "")
-		return err == nil && status == http.StatusOK
-	})
-	return p
-}
-
-// query is the value of an expression that has one; false where it has none yet.
-func (p prometheus) query(t testing.TB, expression string) (float64, bool) {
-	t.Helper()
-	_, text, err := fetch(http.MethodGet, "http://"+p.addr+"/api/v1/query?query="+url.QueryEscape(expression), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var answer struct {
-		Status, Error string
-		Data          struct{ Result []struct{ Value [2]any } }
-	}
-	if err := json.Unmarshal([]byte(text), &answer); err != nil || answer.Status != "success" {
-		t.Fatalf("prometheus: %s: %v %s", expression, err, text)
-	}
-	if len(answer.Data.Result) != 1 {
-		return 0, false
-	}
-	value, err := strconv.ParseFloat(fmt.Sprint(answer.Data.Result[0].Value[1]), 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return value, true
-}
-
-// TestCountsAgree holds that what Prometheus scrapes and what graphite is sent agree with what the callers have counted:
-// every call, every kind of failure, and the time that 999 of 1,000 do not exceed, to the bucket.
-func TestCountsAgree(t *testing.T) {
-	const slow = 120 * time.Millisecond // of each 200th call: more than one of 1,000
-	p := newProvider(t, "127.0.0.1", func(local string, request, reply *motan.Frame) time.Duration {
-		echo(local, request, reply)
-		if body := request.Body(); (int(body[1])|int(body[2])<<8)%200 == 0 {
-			return slow
-		}
-		return 0
-	})
-	g := newGraphite(t)
-	d := startMotand(t, outboundYAML("com.example.Counted", "127.0.0.1:"+strconv.Itoa(p.port))+`metrics:
-  period: 1
-  graphite:
-    - {host: 127.0.0.1, port: `+strconv.Itoa(g.port())+`}
-`)
-	prom := startPrometheus(t, d)
-	const connections, each = 8, 2500
-	all := make([]*calls, connections)
-	for n := range all {
-		all[n] = &calls{
-			n: each, window: 16,
-			request: func(i int) *motan.Frame {
-				return motantest.Request("com.example.Counted", "count", []byte{byte(n), byte(i), byte(i >> 8)}, "M_g", "demo")
-			},
-			check: func(int, *motan.Frame) error { return nil },
-		}
-	}
-	runAll(t, d.addr("motan"), all)
-	const want = connections * each
-	const of = `{service="com.example.Counted",scope="cluster"}`
-	await(t, "prometheus to have scraped every call", func() bool {
-		got, _ := prom.query(t, "sum(motand_calls_total"+of+")")
-		return got == want
-	})
-	if got, _ := prom.query(t, `sum(motand_calls_total{service="com.example.Counted",scope="cluster",outcome="ok"})`); got != want {
-		t.Errorf("got %v calls that went well, want %d", got, want)
-	}
-	if got, _ := prom.query(t, "sum(motand_call_duration_seconds_count"+of+")"); got != want {
-		t.Errorf("got %v durations, want %d", got, want)
-	}
-	above, _ := prom.query(t, "sum(motand_call_duration_seconds_bucket"+of+") by (le)"+` and on (le) label_replace(vector(1), "le", "0.1", "", "")`)
-	if above > want-want/200 {
-		t.Errorf("got %v calls within 100 ms, but %d have taken %v", above, want/200, slow)
-	}
-	if q, ok := prom.query(t, "histogram_quantile(0.999, sum(motand_call_duration_seconds_bucket"+of+") by (le))"); !ok || q < 0.1 {
-		t.Errorf("got %v s as the time that 999 of 1,000 calls do not exceed, want at least 100 ms: the provider takes %v for each 200th", q, slow)
-	}
-	await(t, "every call to be sent to graphite", func() bool { return g.sum(".count.total_count|c") == want })
-	if got := g.sum(".count.other_error_count|c") + g.sum(".count.biz_error_count|c"); got != 0 {
-		t.Errorf("graphite: got %v failures, want none", got)
 	}
 }
