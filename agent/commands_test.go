@@ -352,6 +352,7 @@ motan-refer:
 	if c == nil {
 		t.Fatal(found)
 	}
+	c.Agent.SnapshotDir = t.TempDir()
 	in := func(group string, net int) {
 		reg.Set(registry.Service{Group: group, Path: "svc"}, providerIn(group, net, 1))
 	}
