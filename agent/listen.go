@@ -160,6 +160,9 @@ func (l *listeners) listen(w *wanted) (opened, error) {
 	}
 	for _, addr := range w.addrs {
 		if x, err = listenOn(w.network, addr); err == nil {
+			x, err = ready(w.name, x)
+		}
+		if err == nil {
 			return opened{x, handover.Socket{Name: w.name, Network: w.network, Addr: addr}}, nil
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/motand/motand/agent/handover"
 	"github.com/motand/motand/agent/systemd"
+	"github.com/motand/motand/httpbridge"
 )
 
 // inheritance is what an agent is given and need not make: listening sockets by systemd or by the process whose place it
@@ -89,7 +90,20 @@ func (x *inherited) listen() (net.Listener, error) {
 	if u, ok := l.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(!x.Foreign)
 	}
-	return l, nil
+	return ready(x.Name, l)
+}
+
+// ready prepares a listener for the server whose connections come in by it.
+func ready(name string, l net.Listener) (net.Listener, error) {
+	if serverOf(name) != "http" {
+		return l, nil
+	}
+	direct, err := httpbridge.Direct(l)
+	if err != nil {
+		_ = l.Close()
+		return nil, err
+	}
+	return direct, nil
 }
 
 // close gives back what nobody has taken: sockets that the configuration does not name any more.

@@ -55,6 +55,9 @@ func serveTCP(t testing.TB, s *Server) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if l, err = Direct(l); err != nil {
+		t.Fatal(err)
+	}
 	serveOn(t, s, l)
 	return l.Addr().String()
 }

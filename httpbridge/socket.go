@@ -28,7 +28,7 @@ type transfer struct {
 
 func newSocket(conn net.Conn) socket {
 	s := socket{Conn: conn}
-	if c, ok := conn.(syscall.Conn); ok {
+	if c, ok := conn.(syscall.Conn); ok && !isDirect(conn) {
 		s.raw, _ = c.SyscallConn() // on an error it is used as it is
 	}
 	return s

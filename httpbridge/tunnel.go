@@ -151,7 +151,7 @@ func (x *tunnel) cut(why error) {
 	}
 	x.mu.Unlock()
 	for _, conn := range []net.Conn{x.client.Conn, x.host} {
-		if tcp, ok := conn.(*net.TCPConn); ok && errors.Is(why, syscall.ECONNRESET) {
+		if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok && errors.Is(why, syscall.ECONNRESET) {
 			_ = tcp.SetLinger(0) // an error means that it has ended
 		}
 		_ = conn.Close() // likewise
