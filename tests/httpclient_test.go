@@ -228,6 +228,7 @@ func TestForwardProxy(t *testing.T) {
 			t.Errorf("%s: got %q, %v, want %q", tt.program, out, err, want)
 		}
 	}
+	await(t, "each request to be logged", func() bool { return strings.Count(d.Output(), "http-proxy") == 4 })
 	if got := ask(t, "GET", "http://"+d.addr("http")+"/", ""); got.status != 200 || !strings.Contains(got.body, "/rpc/") {
 		t.Errorf("the agent itself: got %d %q", got.status, got.body)
 	}

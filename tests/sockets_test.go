@@ -1,11 +1,14 @@
 package tests
 
 import (
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/motand/motand/motan/motantest"
 )
 
 // socketsYAML has a unix socket in place of each port. Paths are relative to where motand runs: a full one
@@ -102,5 +105,37 @@ func TestPIDFileCannotBeWritten(t *testing.T) {
 	d := launchMotand(s, strings.Replace(demoYAML, "accessLog: off", "accessLog: off\n  pidfile: motan.yaml/agent.pid", 1))
 	if code := d.Wait(); code != 1 || !strings.Contains(d.Output(), "pid file motan.yaml/agent.pid: ") {
 		t.Errorf("got exit code %d and %q, want 1 and a message", code, d.Output())
+	}
+}
+
+// TestPortsBesideSockets has a port and a unix socket for calls over Motan at once, and for calls over HTTP: each of the four
+// answers.
+func TestPortsBesideSockets(t *testing.T) {
+	yaml := strings.Replace(outboundYAML("com.example.Both", newProvider(t, "127.0.0.1", echo).listener.Addr().String()),
+		"propagationDelay: 0", "propagationDelay: 0\n  unixSock: motan.sock\n  httpProxyUnixSock: http.sock", 1)
+	d := startMotand(t, yaml)
+	for _, network := range []string{"tcp", "unix"} {
+		addr := d.addr("motan")
+		client := http.DefaultClient
+		url := d.url("http", "/rpc/com.example.Both/echo")
+		if network == "unix" {
+			addr, client, url = filepath.Join(d.dir, "motan.sock"), socketClient(filepath.Join(d.dir, "http.sock")), "http://localhost/rpc/com.example.Both/echo"
+		}
+		conn, err := net.Dial(network, addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := motantest.NewClient(t, conn)
+		if reply := c.Call(motantest.Request("com.example.Both", "echo", []byte{0}, "M_g", "demo")); reply.Failed() {
+			t.Errorf("Motan over %s: got %v", network, motantest.Metadata(reply))
+		}
+		response, err := client.Post(url, "application/json", strings.NewReader("[]"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			t.Errorf("HTTP over %s: got %s", network, response.Status)
+		}
 	}
 }
