@@ -95,8 +95,8 @@ func parsePlace(text string) (argumentPlace, error) {
 
 // parsePath takes a path apart. names are the arguments that it may have by name.
 func (m *typedMethod) parsePath(path string, names map[string]int) error {
-	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?# \t\r\n") {
-		return errors.New("it must begin with / and have neither a query nor blanks")
+	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?# \t") || !isVisible([]byte(path)) {
+		return errors.New("it must begin with / and have neither a query nor blanks nor control characters")
 	}
 	for path != "" {
 		before, rest, opened := strings.Cut(path, "{")

@@ -1,9 +1,11 @@
 package tests
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -80,15 +82,22 @@ func (j *javaPeer) lines(word string) []string {
 	return found
 }
 
-// hello has the client make one call, and returns its answer.
-func (j *javaPeer) hello(name string) string {
+// ask has the client make one call, and waits for its end.
+func (j *javaPeer) ask(line string) {
 	j.t.Helper()
 	before := len(j.lines("answer")) + len(j.lines("failed"))
-	if _, err := io.WriteString(j.in, name+"\n"); err != nil {
+	if _, err := io.WriteString(j.in, line+"\n"); err != nil {
 		j.t.Fatalf("tell %s: %v", j.name, err)
 	}
 	await(j.t, "an answer at Motan Java", func() bool { return len(j.lines("answer"))+len(j.lines("failed")) > before })
-	if failed := j.lines("failed"); len(failed) > 0 {
+}
+
+// hello has the client make one call, and returns its answer.
+func (j *javaPeer) hello(name string) string {
+	j.t.Helper()
+	before := len(j.lines("failed"))
+	j.ask(name)
+	if failed := j.lines("failed"); len(failed) > before {
 		j.t.Fatalf("hello %q at %s failed: %s", name, j.name, failed[len(failed)-1])
 	}
 	answers := j.lines("answer")
@@ -226,5 +235,58 @@ func TestJavaFindsMotand(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestJavaCallsJSON has Motan Java call a plain HTTP/JSON service as if it were one of Motan with typed methods: what its long has
+// become a part of a path, and the JSON that comes back is the map of its interface.
+func TestJavaCallsJSON(t *testing.T) {
+	server := zktest.Start(t)
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if name, ok := strings.CutPrefix(r.URL.Path, "/hello/"); ok {
+			_, _ = fmt.Fprintf(w, "%q", "hello "+name+" from JSON")
+			return
+		}
+		id := strings.TrimPrefix(r.URL.Path, "/users/")
+		if id == "404" {
+			w.WriteHeader(http.StatusNotFound)
+		}
+		_, _ = fmt.Fprintf(w, `{"id": %s, "name": "Ada", "tags": ["a", "b"], "ratio": 1.5, "boss": null}`, id)
+	}))
+	t.Cleanup(site.Close)
+	d := startMotand(t, agentYAML+`
+motan-registry:
+  zk: `+zkSettings(server.Addr)+`
+motan-service:
+  echo: {path: `+javaService+`, group: json, protocol: motan2, registry: zk, export: "motan2:{{.export}}", version: "1.0", available: auto,
+    provider: http, proxyAddress: "`+strings.TrimPrefix(site.URL, "http://")+`", enableRewrite: false, requestTimeout: 20000, serialization: simple}
+http-service:
+  echo:
+    hello: {path: "/hello/{0}", result: java.lang.String}
+    get: {path: "/users/{0}"}
+`, "-localIP", "127.0.0.1")
+	await(t, "the service to be listed", func() bool {
+		return len((tree{t, server.Client()}).children("/motan/json/"+javaService+"/server")) == 1
+	})
+	java := startJava(t, "client", server.Addr, "json", "simple")
+	await(t, "Java to know the service", func() bool {
+		java.ask("Ada")
+		return len(java.lines("answer")) > 0
+	})
+	for line, want := range map[string]string{
+		"Ada / é":                 "hello Ada / é from JSON",
+		"get 9223372036854775807": "{boss=null, id=9223372036854775807, name=Ada, ratio=1.5, tags=[a, b]}",
+	} {
+		if got := java.hello(line); got != want {
+			t.Errorf("%s: got %s, want %s", line, got, want)
+		}
+	}
+	java.ask("get 404")
+	if failed := java.lines("failed"); len(failed) == 0 || !strings.Contains(failed[len(failed)-1], "Ada") {
+		t.Errorf("a status of 404: got %q, want an exception with the body", failed)
+	}
+	if !d.Running() {
+		t.Error("motand has ended")
 	}
 }

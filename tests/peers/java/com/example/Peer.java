@@ -8,16 +8,18 @@ import com.weibo.api.motan.config.ServiceConfig;
 import com.weibo.api.motan.util.MotanSwitcherUtil;
 
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Scanner;
+import java.util.TreeMap;
 
 /**
  * Motan Java's own server and client with Motan Java's own ZooKeeper registry.
  *
  * <p>{@code Peer server ADDRESS HOST PORT GROUP SERIALIZATION} offers JavaEcho and registers it as HOST and PORT; {@code Peer
- * client ADDRESS GROUP SERIALIZATION} subscribes to it and calls hello with each line of its input. Each line that it prints
- * begins with "ready", "answer " or "failed ".
+ * client ADDRESS GROUP SERIALIZATION} subscribes to it and calls hello with each line of its input, or get with the number behind
+ * "get ". Each line that it prints begins with "ready", "answer " or "failed ".
  */
 public final class Peer {
     public static void main(String[] args) {
@@ -72,6 +74,11 @@ public final class Peer {
         }
 
         @Override
+        public Map<String, Object> get(long id) {
+            return Collections.singletonMap("id", id);
+        }
+
+        @Override
         public String typed(int a, Integer b, long c, double d, boolean e, byte[] f, List<Object> g, Map<String, String> h) {
             return a + " " + b + " " + c + " " + d + " " + e + " " + Arrays.toString(f) + " " + g + " " + h;
         }
@@ -94,7 +101,8 @@ public final class Peer {
         Scanner in = new Scanner(System.in);
         while (in.hasNextLine()) {
             try {
-                say("answer " + echo.hello(in.nextLine()));
+                String line = in.nextLine();
+                say("answer " + (line.startsWith("get ") ? new TreeMap<>(echo.get(Long.parseLong(line.substring(4)))) : echo.hello(line)));
             } catch (RuntimeException | Error e) {
                 say("failed " + String.valueOf(e.getMessage()).replace('\n', ' '));
             }
