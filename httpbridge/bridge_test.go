@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is how long something may take that a test waits for.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // contextFor is a context for the end of a test, when that of the test itself is over.
 func contextFor(t testing.TB) context.Context {

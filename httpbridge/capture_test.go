@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
 	"os"
 	"regexp"
 	"strconv"
@@ -14,16 +16,22 @@ import (
 	"github.com/motand/motand/motan"
 )
 
-// exchangeOf is one exchange of testdata/capture-motan-go.txt.
+// exchangeOf is one exchange of a file in testdata.
 type exchangeOf struct {
 	section                string
 	sent, behind, received string // lines, without their first words
 }
 
-// captured reads the capture.
+// captured reads the capture of most kinds of calls.
 func captured(t testing.TB) []exchangeOf {
 	t.Helper()
-	text, err := os.ReadFile("testdata/capture-motan-go.txt")
+	return capturedIn(t, "testdata/capture-motan-go.txt")
+}
+
+// capturedIn reads a capture.
+func capturedIn(t testing.TB, file string) []exchangeOf {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,5 +191,86 @@ func checkCaptured(t *testing.T, c *motan.Call, e exchangeOf) {
 	wantBody := date.ReplaceAllString(string(capturedBody(t, e.received)), "")
 	if gotBody != wantBody {
 		t.Errorf("reply body:\n got %q\nwant %q", gotBody, wantBody)
+	}
+}
+
+// capturedSite answers as the web service of testdata/capture-motan-go-raw.txt did.
+func capturedSite(out http.ResponseWriter, r *http.Request) {
+	h := out.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	switch r.URL.Path {
+	case "/cookies":
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Server", "site/1")
+		h.Add("Set-Cookie", "a=1; Path=/a")
+		h.Add("Set-Cookie", "b=2; Path=/b")
+		h.Set("X-Lower", "y")
+	case "/head":
+		h.Set("Content-Length", "77")
+		return
+	case "/none":
+		out.WriteHeader(http.StatusNoContent)
+		return
+	case "/same":
+		h.Set("Etag", `"v1"`)
+		out.WriteHeader(http.StatusNotModified)
+		return
+	case "/moved":
+		h.Set("Location", "http://shop.example.com/new")
+		out.WriteHeader(http.StatusFound)
+		return
+	case "/chunks":
+		out.(http.Flusher).Flush()
+	case "/gzip":
+		h.Set("Content-Encoding", "gzip")
+	case "/broken":
+		h.Set("Connection", "close")
+		out.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_, _ = io.WriteString(out, "body of "+r.URL.Path)
+}
+
+// TestProviderCapturedRaw sends the raw exchanges that motan-go's agent was seen to serve, and compares what the web service got
+// and what came back, byte for byte but for the date.
+func TestProviderCapturedRaw(t *testing.T) {
+	w := newWeb(t, capturedSite)
+	p := newProvider(t, ProviderSettings{Domain: "shop.example.com", ProxyAddress: w.host(), EnableRewrite: true, Locations: []Location{
+		{Match: "/old", RewriteRules: []string{"start /old ^/old(.*) $1"}},
+		{Match: "/var", RewriteRules: []string{"regexpVar ^/var ^/var /{id}"}},
+		{Match: "/cookies"}, {Match: "/head"}, {Match: "/none"}, {Match: "/same"}, {Match: "/moved"}, {Match: "/chunks"}, {Match: "/gzip"}, {Match: "/broken"},
+	}})
+	all := capturedIn(t, "testdata/capture-motan-go-raw.txt")
+	for _, e := range all {
+		meta := capturedMeta(t, e.sent)
+		t.Run(meta["M_m"], func(t *testing.T) {
+			c := newCall(t, capturedBody(t, e.sent))
+			for k, v := range meta {
+				c.Request.Set(k, v)
+			}
+			c.Request.ID = 1
+			c.Request.Set("host", "127.0.0.1") // the agent's
+			motan.Do(p, c)
+			if e.behind != "" {
+				want, err := strconv.Unquote(e.behind)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := w.last(t); got != want {
+					t.Errorf("the web service got\n%q\nwant\n%q", got, want)
+				}
+			}
+			if meta["M_m"] == "/same" { // motan-go's answer has a type that the service has not sent
+				want := strings.Replace(string(capturedBody(t, e.received)[10:]), "Content-Type: text/plain; charset=utf-8\r\n", "", 1)
+				head, body := rawParts(t, c)
+				if got := date.ReplaceAllString(head, ""); got+"\x03\x00\x00\x00\x00" != date.ReplaceAllString(want, "") || body != "" {
+					t.Errorf("got %q and %q, want %q", got, body, want)
+				}
+				return
+			}
+			checkCaptured(t, c, e)
+		})
+	}
+	if len(all) != 11 || len(w.asked) > 0 {
+		t.Errorf("compared %d exchanges, want 11; the web service was asked %d times more", len(all), len(w.asked))
 	}
 }

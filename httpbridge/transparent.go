@@ -112,7 +112,7 @@ func (x *webExchange) rawResponse() []byte {
 		message = fasthttp.StatusMessage(h.StatusCode())
 	}
 	head := fmt.Appendf(x.scratch[:0], "HTTP/1.1 %d %s\r\n", h.StatusCode(), message)
-	for _, name := range []string{"Server", "Date", "Content-Type", "Content-Encoding"} {
+	for _, name := range []string{"Server", "Date", "Content-Type"} {
 		if value := h.Peek(name); len(value) > 0 {
 			head = appendHeader(head, []byte(name), value)
 		}
@@ -124,9 +124,14 @@ func (x *webExchange) rawResponse() []byte {
 	if value := h.Peek("Content-Length"); len(value) > 0 && h.StatusCode() != fasthttp.StatusNoContent {
 		head = appendHeader(head, []byte("Content-Length"), value)
 	}
-	for name, value := range h.All() {
-		if !isHopByHop(name) && !isOwnHeader(name) && string(name) != "Content-Encoding" {
-			head = appendHeader(head, name, value)
+	if value := h.ContentEncoding(); len(value) > 0 {
+		head = appendHeader(head, []byte("Content-Encoding"), value)
+	}
+	for _, cookies := range []bool{false, true} { // those last
+		for name, value := range h.All() {
+			if !isHopByHop(name) && !isOwnHeader(name) && string(name) != "Content-Encoding" && (string(name) == "Set-Cookie") == cookies {
+				head = appendHeader(head, name, value)
+			}
 		}
 	}
 	head = append(head, "\r\n"...)

@@ -133,7 +133,7 @@ func TestTransparentResponse(t *testing.T) {
 			out.Header().Set("Server", "s")
 			out.Header().Set("Content-Encoding", "br")
 			out.WriteHeader(404)
-		}, "HTTP/1.1 404 Not Found\r\nServer: s\r\nContent-Encoding: br\r\nContent-Length: 0\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n", ""},
+		}, "HTTP/1.1 404 Not Found\r\nServer: s\r\nContent-Length: 0\r\nContent-Encoding: br\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n", ""},
 		{"HEAD", "HEAD", func(out http.ResponseWriter, r *http.Request) { out.Header().Set("Content-Length", "77") }, "HTTP/1.1 200 OK\r\nContent-Length: 77\r\n\r\n", ""},
 		{"no content", "GET", func(out http.ResponseWriter, r *http.Request) { out.WriteHeader(204) }, "HTTP/1.1 204 No Content\r\n\r\n", ""},
 	}
