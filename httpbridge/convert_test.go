@@ -28,6 +28,11 @@ func TestConvertRequest(t *testing.T) {
 			"GET /a?x=1&k+k=v%26v HTTP/1.1\r\nHost: d.com\r\nMotan-M: /a\r\nUser-Agent: motan\r\n\r\n",
 		},
 		{
+			"cookies of motan-php", nil,
+			[]string{"M_m", "/a", "HTTP_Method", "GET", "M_cookie_sid", "1"},
+			"GET /a HTTP/1.1\r\nHost: d.com\r\nM_cookie_sid: 1\r\nMotan-M: /a\r\nUser-Agent: motan\r\n\r\n",
+		},
+		{
 			"rewritten by the query", nil,
 			[]string{"M_m", "/v", "HTTP_Method", "GET", "HTTP_QueryString", "id=7"},
 			"GET /users/7?id=7 HTTP/1.1\r\nHost: d.com\r\nMotan-M: /v\r\nUser-Agent: motan\r\n\r\n",
