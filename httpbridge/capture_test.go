@@ -237,7 +237,14 @@ func TestProviderCapturedRaw(t *testing.T) {
 	p := newProvider(t, ProviderSettings{Domain: "shop.example.com", ProxyAddress: w.host(), EnableRewrite: true, Locations: []Location{
 		{Match: "/old", RewriteRules: []string{"start /old ^/old(.*) $1"}},
 		{Match: "/var", RewriteRules: []string{"regexpVar ^/var ^/var /{id}"}},
-		{Match: "/cookies"}, {Match: "/head"}, {Match: "/none"}, {Match: "/same"}, {Match: "/moved"}, {Match: "/chunks"}, {Match: "/gzip"}, {Match: "/broken"},
+		{Match: "/cookies"},
+		{Match: "/head"},
+		{Match: "/none"},
+		{Match: "/same"},
+		{Match: "/moved"},
+		{Match: "/chunks"},
+		{Match: "/gzip"},
+		{Match: "/broken"},
 	}})
 	all := capturedIn(t, "testdata/capture-motan-go-raw.txt")
 	for _, e := range all {

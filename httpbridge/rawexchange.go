@@ -214,6 +214,9 @@ func (x *exchange) writeRawResponse(ctx *fasthttp.RequestCtx) error {
 			return err
 		}
 	}
+	if ctx.Response.StatusCode() == fasthttp.StatusResetContent { // has none, and some readers look for none
+		body = nil
+	}
 	if status := ctx.Response.StatusCode(); status != fasthttp.StatusNoContent && status != fasthttp.StatusNotModified && !ctx.IsHead() {
 		ctx.Response.Header.SetContentLength(len(body))
 		if len(body) > keptBytes {

@@ -54,6 +54,8 @@ func (s *Server) owner(ctx *fasthttp.RequestCtx) (owner, *Domain) {
 	}
 	domain := domains.Find(host)
 	switch {
+	case string(target) == "*": // OPTIONS: the server as a whole, whatever the Host
+		return ownerHere, nil
 	case string(ctx.Path()) == "/proxy_to_rpc":
 		return ownerProxyToRPC, nil
 	case ctx.IsConnect() && s.Forward != nil:
@@ -84,6 +86,9 @@ func (s *Server) answer(ctx *fasthttp.RequestCtx, owner owner, domain *Domain) {
 		s.serveRPC(ctx, path[min(len(rpcPrefix), len(path)):])
 	case owner == ownerService:
 		s.serveRPC(ctx, append(bytes.Clone(ctx.Request.Header.Host()), path...))
+	case string(ctx.Request.Header.RequestURI()) == "*":
+		ctx.Response.Header.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+		ctx.SetStatusCode(fasthttp.StatusNoContent)
 	case string(path) == "/":
 		ctx.Response.Header.SetContentTypeBytes(typeJSON)
 		ctx.Response.SetBodyString(rootText)

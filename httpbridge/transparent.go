@@ -84,7 +84,7 @@ func readHead(req *fasthttp.Request, head []byte) error {
 		}
 	}
 	for name := range req.Header.All() {
-		if isHopByHop(name) {
+		if isHopByHop(name) || isReserved(name) {
 			drop = append(drop, bytes.Clone(name))
 		}
 	}

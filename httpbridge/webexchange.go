@@ -1,6 +1,7 @@
 package httpbridge
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strconv"
@@ -142,7 +143,7 @@ func (x *webExchange) setHeader(name, value []byte) {
 	}
 	x.scratch = fasthttp.AppendNormalizedHeaderKeyBytes(x.scratch[:0], name)
 	n := len(x.scratch)
-	if isHopByHop(x.scratch) || string(x.scratch) == "Content-Length" || string(x.scratch) == "Host" {
+	if isHopByHop(x.scratch) || bytes.IndexByte(name, '_') >= 0 && isReserved(name) || string(x.scratch) == "Content-Length" || string(x.scratch) == "Host" {
 		return
 	}
 	x.scratch = appendVisible(x.scratch, value)
