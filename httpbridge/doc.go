@@ -13,6 +13,8 @@
 //	GET  /rpc/{service}/{method}   query: the arguments; only methods that the Catalog names
 //	GET  /rpc/, /rpc/{service}     pages, or JSON, of what can be called
 //	     /proxy_to_rpc             the motan-go agent's form: query or form parameters, text/plain
+//	     a Host of http-client     the raw exchange: head and body of the request, and of the response, as bytes
+//	     any other Host, CONNECT   passed on as HTTP, or a tunnel, by [Forward]
 //
 // # HTTP out
 //
