@@ -57,59 +57,21 @@ func (r *Registry) step(now time.Time, finish func(time.Time)) (jobs []job, next
 		finish(now)
 	}
 	if !r.connected {
+		r.agenda = agenda{}
 		return nil, lookAgain
 	}
 	if !r.authorized {
 		return r.authorize(now), lookAgain
 	}
-	wakeAt := now.Add(idle)
-	c, ours := r.client(), append([]int64{r.session}, r.past...)
-	for path, m := range r.claims {
-		if at, ok := m.due(r.session); ok && !r.yielded && r.takes(now, at, maxJobs, &wakeAt) {
-			jobs = append(jobs, r.claimJob(c, path, m, ours))
-		}
-	}
-	for _, o := range r.orders {
-		if at, ok := o.due(); ok && r.takes(now, at, maxReadings, &wakeAt) {
-			jobs = append(jobs, r.orderJob(c, o))
-		}
-	}
-	for _, o := range r.lookouts {
-		if at, ok := o.due(); ok && r.takes(now, at, maxReadings, &wakeAt) {
-			jobs = append(jobs, r.lookoutJob(c, o, now))
-		}
-	}
-	return jobs, wakeAt.Sub(now)
-}
-
-// takes reports whether what is due at at can be started now beside less than most others, and takes a place for it; else it
-// lowers wakeAt where that has to be remembered.
-func (r *Registry) takes(now, at time.Time, most int, wakeAt *time.Time) bool {
-	switch {
-	case at.After(now):
-		if at.Before(*wakeAt) {
-			*wakeAt = at
-		}
-		return false
-	case r.running >= most:
-		return false // the end of a job brings us back
-	}
-	r.running++
-	return true
+	jobs, again := r.due(now)
+	return jobs, again.Sub(now)
 }
 
 // observe takes what the link has to tell. The caller holds mu.
 func (r *Registry) observe(now time.Time) {
 	up, arrivals, changed := r.link.mail.take()
 	for _, path := range changed {
-		r.counts.notices++
-		delete(r.spare, path)
-		if o := r.lookouts[path]; o != nil {
-			o.notice()
-		}
-		if o := r.orders[path]; o != nil {
-			o.notice()
-		}
+		r.noticed(path)
 	}
 	if id := r.link.conn.SessionID(); up && id != 0 && arrivals != r.arrivals {
 		r.arrivals = arrivals

@@ -50,9 +50,10 @@ type Registry struct {
 	orders     map[string]*order   // by path
 	claims     map[string]*claim   // by claimName
 	spare      map[string]struct{} // paths that the server watches for us although nobody asks any more
-	running    int                 // jobs
-	yielded    bool                // claims are left alone
-	left       bool                // at the end no server could be told
+	agenda     agenda
+	running    int  // jobs
+	yielded    bool // claims are left alone
+	left       bool // at the end no server could be told
 	counts     *counts
 }
 
