@@ -211,10 +211,11 @@ func (m *management) waiting() string {
 		fmt.Fprintf(&said, " and %d more", n)
 	}
 	for id, r := range m.agent.snapshot.Load().registries {
+		if connected, idle := registry.Reach(r); connected || idle {
+			continue
+		}
 		if stater, ok := registry.As[registry.Stater](r); ok {
-			if s := stater.State(); !s.Connected && !s.Idle {
-				fmt.Fprintf(&said, "; registry %s cannot be reached (%s)", id, s.LastError)
-			}
+			fmt.Fprintf(&said, "; registry %s cannot be reached (%s)", id, stater.State().LastError)
 		}
 	}
 	return said.String()

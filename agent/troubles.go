@@ -50,18 +50,18 @@ func (t *troubles) run(ctx context.Context) {
 
 func (t *troubles) lookAtRegistries(now time.Time) {
 	for id, r := range t.registries() {
-		stater, ok := registry.As[registry.Stater](r)
-		if !ok {
-			continue
-		}
-		s := stater.State()
+		connected, idle := registry.Reach(r)
 		told, down := t.down[id]
 		switch {
-		case s.Connected && down:
+		case connected && down:
 			delete(t.down, id)
 			t.log.Info("agent: registry can be reached again", "registry", id)
-		case !s.Connected && !s.Idle && (!down || now.Sub(told) >= troublesRemind):
+		case !connected && !idle && (!down || now.Sub(told) >= troublesRemind):
 			t.down[id] = now
+			var s registry.State // of which one may be that of ten thousand services
+			if stater, ok := registry.As[registry.Stater](r); ok {
+				s = stater.State()
+			}
 			t.log.Warn("agent: registry cannot be reached; calls go to the nodes known before, and changes of services here are not seen by others",
 				"registry", id, "err", s.LastError, "refers", len(s.Watches), "announced", len(s.Announced))
 		}

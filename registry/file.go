@@ -64,6 +64,7 @@ type File struct {
 var (
 	_ Registry = (*File)(nil)
 	_ Stater   = (*File)(nil)
+	_ Reacher  = (*File)(nil)
 )
 
 // NewFile returns a registry of the file that o names. The file need not exist yet.
@@ -217,11 +218,21 @@ func (f *File) failed(err error) {
 	}
 }
 
+// Reach implements Reacher.
+func (f *File) Reach() (connected, idle bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.fine(), false
+}
+
+// fine tells whether the file was good when it was last read. The caller holds mu.
+func (f *File) fine() bool { return f.failure == "" && !f.good.IsZero() }
+
 // State implements Stater: Connected says that the file was good when it was last read.
 func (f *File) State() State {
 	s := State{Kind: "file", Watches: f.board.watches()}
 	f.mu.Lock()
-	s.Connected = f.failure == "" && !f.good.IsZero()
+	s.Connected = f.fine()
 	s.Since = f.since
 	s.LastError = f.failure
 	s.Extra = map[string]int64{"reloads": f.reloads}

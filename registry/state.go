@@ -12,6 +12,26 @@ type Stater interface {
 	State() State
 }
 
+// Reacher is an optional ability of a Registry that may watch very many services: to tell of itself alone what State tells,
+// for less than it takes to go through them.
+type Reacher interface {
+	// Reach returns State's Connected and Idle.
+	Reach() (connected, idle bool)
+}
+
+// Reach tells whether reg, or the registry behind it, can be reached now, and whether nothing was asked of it so far. One that
+// tells nothing of itself can be reached.
+func Reach(reg Registry) (connected, idle bool) {
+	if r, ok := As[Reacher](reg); ok {
+		return r.Reach()
+	}
+	if r, ok := As[Stater](reg); ok {
+		s := r.State()
+		return s.Connected, s.Idle
+	}
+	return true, false
+}
+
 // State tells how a registry fares.
 type State struct {
 	Kind      string           // "zookeeper", "file", ...

@@ -6,6 +6,13 @@ import (
 	"github.com/motand/motand/registry"
 )
 
+// Reach implements registry.Reacher.
+func (r *Registry) Reach() (connected, idle bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.connected, !r.started
+}
+
 // State implements registry.Stater.
 func (r *Registry) State() registry.State {
 	r.mu.Lock()

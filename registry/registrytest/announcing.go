@@ -135,6 +135,9 @@ func testState(t *testing.T, w World) {
 	if st.Kind == "" || !st.Connected || st.Idle {
 		t.Errorf("state: got kind %q, connected %v, idle %v", st.Kind, st.Connected, st.Idle)
 	}
+	if connected, idle := registry.Reach(reg); !connected || idle {
+		t.Errorf("reach: got connected %v, idle %v", connected, idle)
+	}
 	if st.Sessions > 0 && (st.Session == "" || st.Latency <= 0) {
 		t.Errorf("state in a session: got session %q, latency %v", st.Session, st.Latency)
 	}
