@@ -23,6 +23,7 @@ type management struct {
 	*access
 	agent       *Agent
 	server      *http.Server
+	crowd       crowd
 	debugClosed atomic.Bool
 }
 
@@ -32,7 +33,7 @@ const (
 )
 
 func newManagement(a *Agent) *management {
-	m := &management{agent: a, access: newAccess(&a.snapshot.Load().config.Agent, a.listeners.of("management"), a.logs.audit(), a.log)}
+	m := &management{agent: a, crowd: crowd{most: maxManagement}, access: newAccess(&a.snapshot.Load().config.Agent, a.listeners.of("management"), a.logs.audit(), a.log)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", m.status)
 	mux.HandleFunc("/200", m.change(m.setAvailable(true)))
@@ -102,7 +103,7 @@ func (m *management) guard(c *conf.Agent) {
 	m.access.use(c, m.agent.listeners.of("management"), m.agent.logs.audit())
 }
 
-func (m *management) serve(l net.Listener) error { return m.server.Serve(l) }
+func (m *management) serve(l net.Listener) error { return m.server.Serve(m.crowd.bound(l)) }
 
 func (m *management) close() { _ = m.server.Close() } // the process is about to end
 

@@ -81,6 +81,8 @@ func (a *Agent) listenerFigures() []metrics.Figure {
 		counter("motand_access_log_dropped_total", "Access log lines that were lost because writing failed (a full disk) or was too slow.", func() float64 { return float64(a.compiler.accessLog.Dropped()) }),
 		counter("motand_log_dropped_total", "Lines of the log that were lost because writing failed or was too slow.", func() float64 { return float64(a.logs.lost()) }),
 		counter("motand_management_refused_total", "Requests to the management port that were refused: without the token, or from another site.", func() float64 { return float64(a.management.refused.Load()) }),
+		gauge("motand_management_connections", "Open connections of the management port.", func() float64 { return float64(a.management.crowd.open.Load()) }),
+		counter("motand_management_connections_refused_total", "Connections to the management port that were closed because there were too many.", func() float64 { return float64(a.management.crowd.refused.Load()) }),
 		counter("motand_commands_ignored_total", "Commands of registries, or parts of them, that were ignored because they mean nothing.", func() float64 { return float64(a.snapshot.Load().commands.wrong.Load()) }),
 		gauge("motand_uptime_seconds", "Time since the process began to serve.", func() float64 { return time.Since(a.started).Seconds() }),
 	}

@@ -172,7 +172,7 @@ func (a *Agent) listenerViews() []listenerView {
 	all := []listenerView{
 		{"motan", addrs(a.listeners.of("motan")), a.motanIn.Stats.Open.Load(), a.motanIn.Stats.InFlight.Load()},
 		{"export", addrs(a.listeners.of("export")), a.exportIn.Stats.Open.Load(), a.exportIn.Stats.InFlight.Load()},
-		{"management", addrs(a.listeners.of("management")), 0, 0},
+		{"management", addrs(a.listeners.of("management")), a.management.crowd.open.Load(), 0},
 	}
 	if len(a.listeners.of("http")) > 0 {
 		all = append(all, listenerView{"http", addrs(a.listeners.of("http")), a.httpIn.Connections(), a.httpIn.Stats.InFlight.Load()})

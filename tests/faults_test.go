@@ -55,6 +55,9 @@ import (
 //	     two registries copied both ways           TestFaultSync                 no call fails while an agent that copies, either registry, a provider end; no node outlives its provider
 //	F23, F49 reloads under load, good ones and bad     TestFaultReload               no call fails; each bad one is refused; nothing is left over
 //	     a part of the configuration is pushed         TestPushedConfiguration       a good one reaches all, a bad one none; over a restart without registry
+//	A6.2 1,000 configurations a second             TestFaultSwaps                no call fails; none waits for a lock of the agent
+//	F25  the clock jumps                           TestWallClock                 no time-out, rate or average is of the wall clock
+//	F50  the management port is flooded            TestFaultManagementFlood      no call fails; strangers are refused and written down; memory, descriptors bounded
 //	F28  logs that nobody reads, a full disk           TestLogs...                   every call is answered; lost lines are counted; it stops as asked
 //
 // Times are told and not checked: they are the machine's as much as motand's.

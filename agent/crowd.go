@@ -1,0 +1,54 @@
+package agent
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// crowd bounds the connections of the management port: who floods it must not take the descriptors and the memory that calls
+// need. Further connections are closed at once.
+type crowd struct {
+	most    int64
+	open    atomic.Int64
+	refused atomic.Int64
+}
+
+// maxManagement is how many connections the management port has at most. Scrapers, load balancers and people need a few.
+const maxManagement = 512
+
+// bound returns l with the connections of all such listeners bounded together.
+func (c *crowd) bound(l net.Listener) net.Listener { return &boundedListener{l, c} }
+
+type boundedListener struct {
+	net.Listener
+	crowd *crowd
+}
+
+// Accept implements net.Listener.
+func (l *boundedListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if l.crowd.open.Add(1) <= l.crowd.most {
+			return &boundedConn{Conn: conn, crowd: l.crowd}, nil
+		}
+		l.crowd.open.Add(-1)
+		l.crowd.refused.Add(1)
+		_ = conn.Close() // nothing was said
+	}
+}
+
+type boundedConn struct {
+	net.Conn
+	crowd *crowd
+	once  sync.Once
+}
+
+// Close implements net.Conn.
+func (c *boundedConn) Close() error {
+	c.once.Do(func() { c.crowd.open.Add(-1) })
+	return c.Conn.Close()
+}
