@@ -134,10 +134,28 @@ func isForeign(r *http.Request) bool {
 	return r.Header.Get("Origin") != "" || site != "" && site != "none" && (site != "same-origin" || !isThisHost(r.Host))
 }
 
+// meansThisHost tells whether who asks without a token has asked for this host: a name of somebody else's, to which a browser would
+// show the answer, may be made to lead here. Unix sockets are out of browsers' reach.
+func meansThisHost(r *http.Request) bool {
+	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && addr.Network() == "unix" {
+		return true
+	}
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = r.Host
+	}
+	own, err := os.Hostname()
+	short, _, _ := strings.Cut(own, ".")
+	return host == "" || isThisHost(r.Host) || err == nil && (strings.EqualFold(host, own) || strings.EqualFold(host, short))
+}
+
 // check looks for the token where one is needed.
 func (a *access) check(r *http.Request) (status int, why string) {
 	rules := a.rules.Load()
 	if !rules.beyond && !isStranger(r) || rules.trustLocal && isLocal(r) {
+		if !meansThisHost(r) {
+			return http.StatusForbidden, "this name may be that of a web page that was made to mean this host: ask 127.0.0.1 or localhost\n"
+		}
 		return http.StatusOK, ""
 	}
 	wanted, err := rules.wanted()

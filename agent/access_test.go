@@ -47,6 +47,11 @@ func TestAccess(t *testing.T) {
 		{"on loopback, IPv6", none, "[::1]:8002", "[::1]:5", "", 200, 200},
 		{"on loopback, from a page", none, here, "127.0.0.1:5", "Origin: http://evil.example", 403, 200},
 		{"on loopback, from another site", none, here, "127.0.0.1:5", "Sec-Fetch-Site: cross-site", 403, 200},
+		{"on loopback, under a name of somebody else's", none, here, "127.0.0.1:5", "Host: evil.example:8002", 403, 403},
+		{"on loopback, as localhost", none, here, "127.0.0.1:5", "Host: localhost:8002", 200, 200},
+		{"on loopback, without a name", none, here, "127.0.0.1:5", "Host: ", 200, 200},
+		{"beyond, from this host, which is trusted, under a name of somebody else's", trusting, everywhere, "127.0.0.1:5", "Host: evil.example", 403, 403},
+		{"beyond, the right one, under a name", token, everywhere, stranger, "Authorization: Bearer s3cret, Host: motand7.example.com", 200, 200},
 		{"on loopback, over a connection from elsewhere that is left", token, here, stranger, "", 401, 401},
 		{"beyond, no token configured", none, everywhere, stranger, "Authorization: Bearer ", 403, 403},
 		{"beyond, none sent", token, everywhere, stranger, "", 401, 401},
@@ -71,6 +76,9 @@ func TestAccess(t *testing.T) {
 				for header := range strings.SplitSeq(tt.headers, ", ") {
 					if name, value, ok := strings.Cut(header, ": "); ok {
 						r.Header.Set(name, value)
+					}
+					if host, ok := strings.CutPrefix(header, "Host: "); ok {
+						r.Host = host
 					}
 				}
 				called = 0

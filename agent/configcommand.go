@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -160,7 +161,7 @@ func (p *proposal) print(w io.Writer) error {
 	case len(p.Changes) == 0:
 		text.WriteString("nothing would change\n")
 	case len(p.Restart) > 0:
-		fmt.Fprintf(&text, "a restart is needed for %v of motan-agent; until then they stay as they are\n", p.Restart)
+		fmt.Fprintf(&text, "a restart is needed for %s; until then they stay as they are\n", strings.Join(p.Restart, ", "))
 	}
 	_, err := w.Write(text.Bytes())
 	return err

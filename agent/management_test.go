@@ -42,6 +42,7 @@ func ask(t *testing.T, a *Agent, method, target, body string, headers ...string)
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
+	r.Host = "127.0.0.1:8002"
 	if host := r.Header.Get("Host"); host != "" {
 		r.Host = host
 	}

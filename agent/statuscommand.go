@@ -95,11 +95,17 @@ func (o *statusOptions) show(ctx context.Context, w io.Writer) (statusView, erro
 
 // print writes the agent for people.
 func (v *statusView) print(w *bytes.Buffer) {
-	available := "out of use (GET /200 takes its services into use)"
-	if v.Available {
+	state, available := v.State, "out of use (GET /200 takes its services into use)"
+	switch {
+	case v.Available:
 		available = "in use"
+	case slices.ContainsFunc(v.Services, func(s serviceSummary) bool { return s.Available }):
+		available = "/200 was not asked for, which services with available: auto do not wait for"
 	}
-	fmt.Fprintf(w, "motand %s, pid %d, up %s: %s, %s\n", v.Version, v.PID, time.Since(v.Started).Round(time.Second), v.State, available)
+	if state == "waiting" {
+		state = "waiting for the nodes of a refer, see below"
+	}
+	fmt.Fprintf(w, "motand %s, pid %d, up %s: %s; %s\n", v.Version, v.PID, time.Since(v.Started).Round(time.Second), state, available)
 	fmt.Fprintf(w, "%d MB, %d %% of a CPU since the start, %d goroutines\n", v.MemoryMB, v.CPUPercent, v.Goroutines)
 	fmt.Fprintf(w, "configuration %s of %s, reloaded %d times, %d refused\n", shown(strings.Join(v.Config.Files, ", ")),
 		v.Config.LastTaken.Format(time.DateTime), v.Config.Reloads, v.Config.Refused)
