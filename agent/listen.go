@@ -55,7 +55,7 @@ func (w *wanted) wants(s *handover.Socket) bool {
 func wantedSockets(c *conf.Config, exportPorts []int) []wanted {
 	a := &c.Agent
 	all := localSockets(a, "motan", a.UnixSock, a.Port, "Motan calls of programs on this host", "unixSock", "port")
-	if wantsHTTP(a) {
+	if a.ListensForHTTP() {
 		all = append(all, localSockets(a, "http", a.HTTPUnixSock, a.HTTPPort, "HTTP calls of programs on this host", "httpProxyUnixSock", "hport")...)
 	}
 	for _, port := range exportPorts {
@@ -251,12 +251,6 @@ func (l *listeners) clashes(w *wanted) bool {
 		tcp, ok := x.listener.Addr().(*net.TCPAddr)
 		return ok && strconv.Itoa(tcp.Port) == port && !w.wants(&x.Socket)
 	})
-}
-
-// wantsHTTP tells whether the HTTP port is opened: unless the configuration says no.
-func wantsHTTP(a *conf.Agent) bool {
-	written := a.At("httpProxyEnable") != a.Position
-	return a.HTTPEnable || !written
 }
 
 // listenOn listens; on a unix socket it replaces one that nobody answers on any more, and lets

@@ -117,6 +117,9 @@ func (a *Agent) At(key string) Position {
 	return a.Position
 }
 
+// ListensForHTTP tells whether the HTTP port is opened: unless the configuration says no.
+func (a *Agent) ListensForHTTP() bool { return a.HTTPEnable || a.At("httpProxyEnable") == a.Position }
+
 const defaultGroup = "default_agent_group"
 
 // readAgent reads motan-agent and lays flags and the environment over it.

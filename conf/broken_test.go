@@ -86,6 +86,7 @@ func TestBrokenAgent(t *testing.T) {
 		{"registry", "motan-agent:\n  registry: zk2\nmotan-registry:\n  zk1: {protocol: local}\n", "2:13", `registry "zk2" is not defined; did you mean "zk1"?`},
 		{"ports", "motan-agent:\n  port: 9000\n  mport: 9000\n", "3:10", "port and mport both listen on port 9000"},
 		{"port on a default", "motan-agent:\n  port: 8002\n", "2:9", "both listen on port 8002"},
+		{"http port, which is open by itself", "motan-agent:\n  hport: 9981\n", "2:10", "port and hport both listen"},
 		{"http port", "motan-agent:\n  httpProxyEnable: yes\n  hport: 9981\n", "3:10", "port and hport both listen"},
 		{"sockets", "motan-agent:\n  unixSock: /a\n  managementUnixSock: /a\n", "3:23", `unixSock and managementUnixSock both are "/a"`},
 		{"export on port", "motan-agent:\n  port: 9000\nmotan-service:\n  a: {path: p, proxy: 1, export: 9000}\n", "4:34", `the export of service "a" both listen on port 9000`},

@@ -119,7 +119,7 @@ type listener struct {
 func (c *checker) checkListeners() {
 	a := &c.cfg.Agent
 	all := []listener{{what: "port", host: a.Host, port: a.Port, sock: a.UnixSock}}
-	if a.HTTPEnable {
+	if a.ListensForHTTP() {
 		all = append(all, listener{what: "hport", host: a.Host, port: a.HTTPPort, sock: a.HTTPUnixSock})
 	}
 	if a.ManagementPorts == (PortRange{}) || a.ManagementUnixSock != "" {

@@ -263,7 +263,7 @@ motan-refer:
 
 func TestListenersThatDoNotClash(t *testing.T) {
 	for _, text := range []string{
-		"motan-agent: {port: 9000, hport: 9000}\n", // hport is not open
+		"motan-agent: {port: 9000, hport: 9000, httpProxyEnable: false}\n",
 		"motan-agent: {port: 8002, managementUnixSock: /a}\n",
 		"motan-agent: {port: 8002, managementPortRange: 8002-8010}\n",
 		"motan-agent: {port: 8002, host: 10.0.0.1}\n",
