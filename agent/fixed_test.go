@@ -62,6 +62,7 @@ func TestReloadOfFixedSettings(t *testing.T) {
 // Listeners move: the new ones answer before the old ones are closed, and connections of the old ones stay.
 func TestReloadMovesListeners(t *testing.T) {
 	r := newReloader(t, withRecorder(new(recorder)), recorderYAML+referOne+serveOne)
+	r.call(frame("echo", "warm"))
 	client := r.dial()
 	if reply := client.Call(frame("echo", "before")); reply.Failed() {
 		t.Fatalf("got %s", reply.Body())
