@@ -69,19 +69,27 @@ func TestReloadMovesListeners(t *testing.T) {
 	}
 	old := r.listeners.all()
 	next := r.parse(t, recorderYAML+referOne+serveOne)
-	next.Agent.Port, next.Agent.HTTPPort, next.Agent.ManagementPort = freePort(t), freePort(t), freePort(t)
+	next.Agent.Host = "127.0.0.2" // any ports there
 	next.Agent.ManagementHost, next.Agent.ManagementToken = "0.0.0.0", "s3cret"
 	next.Agent.HTTPOrigins = []string{"https://shop.example.com"}
 	if err := r.Reload(next); err != nil {
 		t.Fatal(err)
 	}
+	newest := func(server string) string {
+		all := r.listeners.of(server)
+		_, port, err := net.SplitHostPort(all[len(all)-1].Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return port
+	}
 	if reply := client.Call(frame("echo", "after")); reply.Failed() {
 		t.Errorf("over the old connection: got %s", reply.Body())
 	}
-	if reply := motantest.Dial(t, fmt.Sprintf("127.0.0.1:%d", next.Agent.Port)).Call(frame("echo", "new")); reply.Failed() {
+	if reply := motantest.Dial(t, "127.0.0.2:"+newest("motan")).Call(frame("echo", "new")); reply.Failed() {
 		t.Errorf("at the new port: got %s", reply.Body())
 	}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, fmt.Sprintf("http://127.0.0.1:%d/rpc/svc/echo", next.Agent.HTTPPort), strings.NewReader(`["x"]`))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.2:"+newest("http")+"/rpc/svc/echo", strings.NewReader(`["x"]`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +99,7 @@ func TestReloadMovesListeners(t *testing.T) {
 		t.Errorf("HTTP of an origin that may call since: got %d, %v", status, head)
 	}
 	for token, want := range map[string]int{"": http.StatusUnauthorized, "s3cret": http.StatusOK} {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/200", next.Agent.ManagementPort), nil)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:"+newest("management")+"/200", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,11 +166,11 @@ func TestReloadOfListenersThatCannotBe(t *testing.T) {
 
 	_, port := tcp(t)
 	next = r.parse(t, recorderYAML+referOne+serveOne)
-	next.Agent.Port, next.Agent.HTTPPort = port, freePort(t)
+	next.Agent.Port, next.Agent.HTTPUnixSock = port, filepath.Join(t.TempDir(), "http.sock")
 	if err := r.Reload(next); err == nil || !strings.Contains(err.Error(), "motan-agent.port") {
 		t.Errorf("a port of somebody else: got %v, want it refused", err)
 	}
-	if _, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", next.Agent.HTTPPort)); err == nil {
+	if _, err := os.Stat(next.Agent.HTTPUnixSock); err == nil {
 		t.Error("a listener of a configuration that was refused is there")
 	}
 	r.call(frame("echo", "still there"))

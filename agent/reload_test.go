@@ -204,8 +204,7 @@ func TestReloadThatComesToNothing(t *testing.T) {
 
 // A request to read the configuration again that comes before the start is over is done after it.
 func TestReloadDuringTheStart(t *testing.T) {
-	c := parse(t, Default(), "", demoYAML)
-	c.Services[0].Export.Port = freePort(t)
+	c := parse(t, Default(), "", directYAML+"motan-refer:\n  r: {path: svc, group: g, registry: direct}\n")
 	a, err := New(c, Default())
 	if err != nil {
 		t.Fatal(err)
