@@ -4,10 +4,12 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // crowd bounds the connections of the management port: who floods it must not take the descriptors and the memory that calls
-// need. Further connections are closed at once.
+// need. Further connections are closed, one every few milliseconds: the others wait in the system's queue, so that whoever makes them
+// anew and anew does not take the processor either.
 type crowd struct {
 	most    int64
 	open    atomic.Int64
@@ -16,6 +18,9 @@ type crowd struct {
 
 // maxManagement is how many connections the management port has at most. Scrapers, load balancers and people need a few.
 const maxManagement = 512
+
+// crowdPause is between two connections that are closed.
+const crowdPause = 5 * time.Millisecond
 
 // bound returns l with the connections of all such listeners bounded together.
 func (c *crowd) bound(l net.Listener) net.Listener { return &boundedListener{l, c} }
@@ -38,6 +43,7 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		l.crowd.open.Add(-1)
 		l.crowd.refused.Add(1)
 		_ = conn.Close() // nothing was said
+		time.Sleep(crowdPause)
 	}
 }
 
