@@ -32,7 +32,7 @@ func places(e *conf.Entry) []place {
 }
 
 // chains makes the filters of an entry: those around the call and those around each attempt. branch, nil where we export the
-// service, leads to other groups of it; fleet is then who else exports it.
+// service, leads to other groups of it; fleet is who else exports it, or refers to it.
 func (k *compiler) chains(e *conf.Entry, role string, branch func(group string) motan.Handler, fleet *filters.Fleet) (outer, inner []motan.Filter, err error) {
 	var errs []error
 	for _, p := range places(e) {

@@ -239,9 +239,9 @@ func (k *compiler) newRoute(c *conf.Config, r *conf.Refer, source registry.Regis
 	if err != nil {
 		return nil, err
 	}
-	x := &route{refer: r, source: source, first: make(chan struct{})}
+	x := &route{refer: r, source: source, fleet: newCallerWatch(r, k.log), first: make(chan struct{})}
 	x.crossing.route = x
-	outer, inner, err := k.chains(&r.Entry, filters.ClientAgent, x.crossing.pin, nil)
+	outer, inner, err := k.chains(&r.Entry, filters.ClientAgent, x.crossing.pin, &x.fleet.fleet)
 	if err != nil {
 		return nil, err
 	}
@@ -279,6 +279,7 @@ func (k *compiler) retireRoute(x *route) {
 		return
 	}
 	x.cancel()
+	x.fleet.close()
 	k.attic.put(k.linger, free)
 }
 

@@ -1,8 +1,11 @@
 package agent
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/motand/motand/conf"
@@ -56,5 +59,52 @@ motan-service:
 	known.fleet.Tell(0)
 	if got := known.fleet.Agents(); got != 50 {
 		t.Errorf("with an empty list: got %d agents, want 50", got)
+	}
+}
+
+// callers is a registry that tells how many call a service.
+type callers struct {
+	registry.Static
+	count atomic.Int64 // negative: it cannot tell
+}
+
+func (r *callers) Callers(_ context.Context, group, service string) (int, error) {
+	n := r.count.Load()
+	if n < 0 || group != "g" || service != "svc" {
+		return 0, errors.New("cannot be reached")
+	}
+	return int(n), nil
+}
+
+// A refer's limit is shared by those that the registry says refer to the service; where it cannot say, nobody shares.
+func TestFleetLimitOfRefers(t *testing.T) {
+	reg := new(callers)
+	reg.count.Store(50)
+	x := Default()
+	x.Registries["callers"] = func(*conf.Registry, RegistryEnv) (registry.Registry, error) { return reg, nil }
+	x.Registries["static"] = func(*conf.Registry, RegistryEnv) (registry.Registry, error) { return new(registry.Static), nil }
+	const limit = `filter: rateLimit, rateLimit: 0.001, capacity: 500, rateLimitReject: true`
+	yaml := `
+motan-registry:
+  c: {protocol: callers, address: "h:1"}
+  s: {protocol: static, address: "h:1"}
+motan-refer:
+  shared: {path: svc, group: g, registry: c, ` + limit + `, rateLimitScope: fleet}
+  alone: {path: other, group: g, registry: c, ` + limit + `}
+  untold: {path: third, group: g, registry: s, ` + limit + `, rateLimitScope: fleet}
+`
+	r := newReloader(t, x, yaml)
+	agents := func(refer int) int { return r.snapshot.Load().all[refer].fleet.fleet.Agents() }
+	motantest.Await(t, "the number of agents", func() bool { return agents(0) == 50 })
+	if a, b := agents(1), agents(2); a != 1 || b != 1 {
+		t.Errorf("of limits that nobody shares: got %d and %d agents, want 1", a, b)
+	}
+	reg.count.Store(-1)
+	known := r.snapshot.Load().all[0]
+	if err := r.Reload(r.parse(t, yaml)); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.snapshot.Load().all[0]; got != known || agents(0) != 50 {
+		t.Errorf("after a reload: got %d agents, want those of before", agents(0))
 	}
 }

@@ -33,6 +33,7 @@ type route struct {
 	crossing crossing       // to the cluster or elsewhere
 	handler  motan.Handler  // the filters around the call, then crossing
 	filters  []placedFilter // those of them that the configuration names
+	fleet    *fleetWatch    // of all agents that refer to the service
 	used     atomic.Int64   // when the last call came, give or take a second; see [motan.Now]
 	heard    atomic.Bool    // something is known about the nodes
 	first    chan struct{}  // closed with the first list of nodes

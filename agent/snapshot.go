@@ -51,6 +51,9 @@ func (s *snapshot) start(ctx context.Context) error {
 		if err := x.watch(ctx); err != nil {
 			return err
 		}
+		if len(x.refer.Registries) > 0 {
+			x.fleet.follow(ctx, s.registries[x.refer.Registries[0]])
+		}
 	}
 	if err := s.open(); err != nil {
 		return err

@@ -27,7 +27,7 @@ func ourFilterKeys() []Key {
 		{Name: "accessLog.bodyUntil", Type: String, Since: motand, Description: "when that ends, such as 2026-11-23T18:00:00Z; without it no body is logged"},
 		{Name: "rateLimitCaller", Type: Float, Unit: "calls/s", Since: motand, Description: "rateLimit: calls per second of each application; rateLimitCaller.<application> for one"},
 		{Name: "rateLimitCallerCapacity", Type: Int, Min: 1, Since: motand, Description: "burst of a caller; default twice its rate"},
-		{Name: "rateLimitScope", Type: String, Default: "agent", Values: []string{"agent", "fleet"}, Since: motand, Description: "rateLimit of a service: of this agent, or of all that export it together"},
+		{Name: "rateLimitScope", Type: String, Default: "agent", Values: []string{"agent", "fleet"}, Since: motand, Description: "rateLimit of this agent, or of all together that export the service, or refer to it (zookeeper only)"},
 		{Name: "rateLimitReject", Type: Bool, Default: "false", Since: motand, Description: "rateLimit refuses at once instead of waiting"},
 		{Name: "rateLimitMaxWaiting", Type: Int, Default: "10000", Max: 1_000_000, Since: motand, Description: "calls that may wait in rateLimit"},
 		{Name: "circuitBreaker.probes", Type: Int, Default: "1", Min: 1, Max: 1000, Since: motand, Description: "calls that must succeed to close an open breaker"},

@@ -40,8 +40,7 @@ type Settings struct {
 	// asked while calls pass.
 	Route func(service, group string) motan.Handler
 
-	// Fleet is the agents that export the service, this one among them; nil for calls of local
-	// programs.
+	// Fleet is the agents that export the service, or refer to it, this one among them; nil where nobody can tell.
 	Fleet *Fleet
 
 	// Branch returns a way of a refer's service to another group, whose nodes are watched from

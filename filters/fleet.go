@@ -7,7 +7,7 @@ import (
 	"github.com/motand/motand/motan"
 )
 
-// Fleet is how many agents serve a service together, for limits that they share. It may be used by many goroutines at once.
+// Fleet is how many agents serve a service together, or call it, for limits that they share. It may be used by many goroutines at once.
 type Fleet struct {
 	// Demand is called when a filter wants the number, from then on again and again; nil where nobody can tell it.
 	Demand func()

@@ -52,7 +52,7 @@ func TestRateLimitOfAFleet(t *testing.T) {
 		t.Error("nobody was asked how many agents there are")
 	}
 	s.Fleet = nil
-	if _, err := NewRateLimit(s); err == nil || !strings.Contains(err.Error(), "exported here") {
+	if _, err := NewRateLimit(s); err == nil || !strings.Contains(err.Error(), "fleet needs an agent") {
 		t.Errorf("without a fleet: got %v, want an error", err)
 	}
 }

@@ -23,8 +23,11 @@ import (
 //   - rateLimitCaller.<application>: of one of them
 //   - rateLimitCallerCapacity: how many calls of a caller may come at once; default twice its rate
 //   - rateLimitScope: agent (default): each agent lets so many through; fleet: all agents together
-//     that export the service, each an equal part, by the number that the registry tells. More
-//     agents count at once, fewer within ten seconds, and none is not believed. Not for refers
+//     that export the service, or that refer to it, each an equal part, by the number that the
+//     registry tells. More agents count at once, fewer within ten seconds, and none is not
+//     believed. For refers the registry is zookeeper, which is asked every ten seconds for those
+//     who show themselves as callers, programs without an agent among them; elsewhere each agent
+//     lets all of it through, and says so in the log
 //   - rateLimitReject: true refuses where motan-go waits; default false
 //   - rateLimitMaxWaiting: how many calls may wait; default 10000
 //   - requestTimeout: how long a call waits, in ms, also of one method; M_tmo counts for methods
@@ -114,7 +117,7 @@ func NewRateLimit(s Settings) (motan.Filter, error) {
 		x := readRateLimit(p)
 		switch {
 		case x.fleet && s.Fleet == nil:
-			p.fail("rateLimitScope", "fleet is for services that are exported here; a refer's limit is that of its agent")
+			p.fail("rateLimitScope", "fleet needs an agent, which knows of the others")
 		case x.fleet && s.Fleet.Demand != nil:
 			s.Fleet.Demand()
 		}

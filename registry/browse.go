@@ -26,3 +26,10 @@ type Entry struct {
 	Session  string    `json:"session,omitempty"` // with whose end it vanishes; empty when it stays
 	Modified time.Time `json:"modified,omitzero"` // when it was last written
 }
+
+// CallerCounter is an optional ability of a Registry: to tell how many call a service.
+type CallerCounter interface {
+	// Callers returns how many show themselves as callers of the service in the group, this process included where it watches
+	// the service. It asks the registry, waits until that can be reached, and gives up when ctx ends.
+	Callers(ctx context.Context, group, service string) (int, error)
+}

@@ -15,7 +15,10 @@ import (
 // browsePause is how often it is looked whether the servers have let us in.
 const browsePause = 20 * time.Millisecond
 
-var _ registry.Browser = (*Registry)(nil)
+var (
+	_ registry.Browser       = (*Registry)(nil)
+	_ registry.CallerCounter = (*Registry)(nil)
+)
 
 // Groups implements registry.Browser.
 func (r *Registry) Groups(ctx context.Context) ([]string, error) {
@@ -61,6 +64,23 @@ func (r *Registry) Entries(ctx context.Context, group, service string) ([]regist
 		}
 	}
 	return all, nil
+}
+
+// Callers implements registry.CallerCounter: agents, and programs that watch the service without one.
+func (r *Registry) Callers(ctx context.Context, group, service string) (int, error) {
+	p, err := placeOf(r.address.chroot, registry.Service{Group: group, Path: service})
+	if err != nil {
+		return 0, err
+	}
+	c, err := r.visit(ctx)
+	if err != nil {
+		return 0, err
+	}
+	names, _, err := c.children(p.dir(dirClient), false)
+	if err != nil && !errors.Is(err, zk.ErrNoNode) {
+		return 0, fmt.Errorf("registry/zookeeper: %w", err)
+	}
+	return len(names), nil
 }
 
 // entry reads one entry; there is false for one that has vanished meanwhile.

@@ -25,6 +25,9 @@ func TestBrowse(t *testing.T) {
 	if entries, err := r.Entries(t.Context(), testGroup, testPath); err != nil || len(entries) != 0 {
 		t.Errorf("entries of nothing: got %v, %v", entries, err)
 	}
+	if n, err := r.Callers(t.Context(), testGroup, testPath); err != nil || n != 0 {
+		t.Errorf("callers of nothing: got %d, %v", n, err)
+	}
 	base := "/below" + testBase
 	makeNode(t, c, base+"/server/10.0.0.1:8001", []byte("motan2://10.0.0.1:8001/"+testPath+"?group="+testGroup+"&version=1.1"), zk.FlagEphemeral)
 	makeNode(t, c, base+"/unavailableServer/10.0.0.2:8001", registry.TextJava.Encode("motan2://10.0.0.2:8001/"+testPath+"?group="+testGroup), 0)
@@ -50,6 +53,9 @@ func TestBrowse(t *testing.T) {
 	if a, b := entries[3], entries[4]; a.Kind != "client" || a.Problem != "" || a.Node.Params["application"] != "shop" || b.Problem != "" {
 		t.Errorf("callers: got %+v and %+v, want no problem", a, b)
 	}
+	if n, err := r.Callers(t.Context(), testGroup, testPath); err != nil || n != 2 {
+		t.Errorf("number of callers: got %d, %v, want 2", n, err)
+	}
 	ours, broken, hidden := entries[0], entries[1], entries[2]
 	if ours.Kind != "server" || ours.Node.Version != "1.1" || !ours.Node.Available || ours.Session == "" || ours.Modified.IsZero() || ours.Problem != "" {
 		t.Errorf("available: got %+v", ours)
@@ -73,6 +79,9 @@ func TestBrowseRefuses(t *testing.T) {
 	}
 	if _, err := r.Entries(t.Context(), testGroup, ".."); err == nil {
 		t.Error("a service called \"..\": got no error")
+	}
+	if _, err := r.Callers(t.Context(), "a/b", testPath); err == nil {
+		t.Error("callers in a group with a slash: got no error")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
