@@ -66,6 +66,7 @@ type Agent struct {
 	source   *source                      // of load; nil likewise
 	pushes   *pushes                      // of parts of the configuration
 	guard    *reloadGuard
+	laidFile laidFile
 
 	altering   sync.RWMutex  // held while somebody changes what the agent has been told
 	upgrading  atomic.Bool   // nothing is changed: another process takes over, or this one does; set under altering
@@ -159,7 +160,10 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	a.management.warn()
 	a.observe()
 	a.notifier = a.newNotifier()
-	if x := a.successor(); x != nil {
+	a.laidFile = laidFile{path: filepath.Join(c.Agent.RuntimeDir, laidName), log: a.log}
+	if x := a.successor(); x == nil {
+		a.readjust(a.laidFile.read().Filters)
+	} else {
 		a.upgrading.Store(true)
 		a.inherit(&x.bequest)
 		for _, s := range a.compiler.stores {
@@ -278,7 +282,8 @@ func (a *Agent) prepare(ctx context.Context) error {
 	if err := a.snapshot.Load().start(ctx); err != nil {
 		return err
 	}
-	a.snapshot.Store(a.compiler.recallRules(a.snapshot.Load()))
+	s := a.compiler.recallLaid(a.snapshot.Load(), a.laidFile.read().Traffic)
+	a.snapshot.Store(a.compiler.recallRules(s))
 	a.compiler.steer(a.snapshot.Load())
 	return nil
 }

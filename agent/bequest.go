@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/motand/motand/filters"
 	"github.com/motand/motand/registry"
 )
 
@@ -48,11 +47,7 @@ func (a *Agent) bequeath() bequest {
 		state := x.value.relay.State()
 		b.Copies[x.value.sync.ID] = state.There() + state.Missing // as they are before the first list is known
 	}
-	for _, p := range s.filters {
-		if v := p.view(); len(v.Adjusted) > 0 {
-			b.Adjusted = append(b.Adjusted, adjustedFilter{v.Filter, v.Role, v.Entry, v.Adjusted})
-		}
-	}
+	b.Adjusted = adjusted(s)
 	for _, e := range s.exported {
 		if e.health != nil && e.health.passes() {
 			b.Passing = append(b.Passing, serviceName{e.service.Group, e.service.Path})
@@ -91,19 +86,7 @@ func (a *Agent) inherit(b *bequest) {
 			a.log.Warn("agent: a node that a program has announced is lost in the upgrade", "service", x.Node.Path, "group", x.Node.Group, "err", err)
 		}
 	}
-	for _, p := range s.filters {
-		if _, ok := p.filter.(filters.Adjustable); !ok {
-			continue
-		}
-		v := p.view()
-		i := slices.IndexFunc(b.Adjusted, func(x adjustedFilter) bool { return x.Filter == v.Filter && x.Role == v.Role && x.Entry == v.Entry })
-		if i < 0 {
-			continue
-		}
-		if err := p.filter.(filters.Adjustable).Adjust(b.Adjusted[i].Keys); err != nil {
-			a.log.Warn("agent: settings of a filter that were changed at run time are lost in the upgrade", "filter", v.Filter, "entry", v.Entry, "err", err)
-		}
-	}
+	a.readjust(b.Adjusted)
 	for _, e := range s.exported {
 		if e.health != nil && slices.Contains(b.Passing, serviceName{e.service.Group, e.service.Path}) {
 			e.health.assume()

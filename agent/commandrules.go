@@ -121,14 +121,13 @@ func (k *compiler) recallRules(s *snapshot) *snapshot {
 		return s
 	}
 	k.rulebook.command(r)
-	next := *s
-	next.rules = k.rulebook.compile(s)
-	if err := next.open(); err != nil {
+	next, err := k.revised(s)
+	if err != nil {
 		k.commands.refuse(r, nil, err)
 		k.rulebook.command(nil)
 		return s
 	}
-	return &next
+	return next
 }
 
 // followRules takes the rules of commands into use as they change, until ctx ends.

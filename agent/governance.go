@@ -88,7 +88,7 @@ func (x *adjustment) check() error {
 	return nil
 }
 
-// adjustFilters changes filters while calls pass, and says who did it. It is not kept over a restart.
+// adjustFilters changes filters while calls pass, says who did it, and writes it down.
 func (m *management) adjustFilters(w http.ResponseWriter, r *http.Request) {
 	var x adjustment
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxManagementBody))
@@ -102,6 +102,11 @@ func (m *management) adjustFilters(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	changed := []filterView{}
+	defer func() { // after an error too: of those that were changed before it
+		if len(changed) > 0 {
+			m.agent.keepLaid()
+		}
+	}()
 	for _, p := range m.agent.snapshot.Load().filters {
 		f, ok := p.filter.(filters.Adjustable)
 		if !ok || !x.matches(&p) {

@@ -22,7 +22,7 @@ type rulebook struct {
 
 	mu        sync.Mutex
 	states    map[string]map[string]*traffic.State // guarded by mu; by refer and rule
-	over      map[string][]conf.TrafficRule        // guarded by mu; by conf-id of the refer
+	over      map[string]laidRules                 // guarded by mu; by conf-id of the refer
 	commanded *rulings                             // guarded by mu
 	kept      map[string]map[string]traffic.Progress
 	seen      map[*traffic.State]traffic.Progress // guarded by mu; what was told of ramps last
@@ -46,7 +46,7 @@ func (b *rulebook) compile(s *snapshot) map[*route]*traffic.Rules {
 			list = commanded
 		}
 		if laid, ok := b.over[x.refer.ConfID]; ok {
-			list = laid
+			list = laid.rules
 		}
 		if len(list) == 0 {
 			continue
@@ -86,19 +86,19 @@ func (b *rulebook) use(s *snapshot) {
 	b.states = alive
 }
 
-// lay puts rules over those of the configuration, or takes them away where list is nil. It returns what was there before.
-func (b *rulebook) lay(refer string, list []conf.TrafficRule) (before []conf.TrafficRule) {
+// lay puts rules over those of the configuration, or takes them away where x has none. It returns what was there before.
+func (b *rulebook) lay(refer string, x laidRules) (before laidRules) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	before = b.over[refer]
-	if list == nil {
+	if x.rules == nil {
 		delete(b.over, refer)
 		return before
 	}
 	if b.over == nil {
-		b.over = make(map[string][]conf.TrafficRule)
+		b.over = make(map[string]laidRules)
 	}
-	b.over[refer] = list
+	b.over[refer] = x
 	return before
 }
 
@@ -106,7 +106,7 @@ func (b *rulebook) lay(refer string, list []conf.TrafficRule) (before []conf.Tra
 func (b *rulebook) source(r *conf.Refer) (laid, commanded bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	laid = b.over[r.ConfID] != nil
+	_, laid = b.over[r.ConfID]
 	_, commanded = b.commanded.of(r)
 	return laid, commanded && !laid
 }

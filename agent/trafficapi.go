@@ -79,7 +79,7 @@ func (m *management) listTraffic(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, all)
 }
 
-// putTraffic lays rules over those of the configuration, or takes them away again where there are none. It is not kept over a
+// putTraffic lays rules over those of the configuration, or takes them away again where there are none. It is kept over a
 // restart.
 func (m *management) putTraffic(w http.ResponseWriter, r *http.Request) {
 	var x struct {
@@ -110,7 +110,7 @@ func (m *management) putTraffic(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if err := m.agent.layTraffic(x.Refer, rules); err != nil {
+	if err := m.agent.layTraffic(x.Refer, laidRules{x.Rules, rules}); err != nil {
 		answer(w, http.StatusInternalServerError, problem{err.Error()})
 		return
 	}
@@ -118,16 +118,18 @@ func (m *management) putTraffic(w http.ResponseWriter, r *http.Request) {
 	m.listTraffic(w, r)
 }
 
-// layTraffic puts rules over those of the configuration.
-func (a *Agent) layTraffic(refer string, rules []conf.TrafficRule) error {
+// layTraffic puts rules over those of the configuration, and writes them down.
+func (a *Agent) layTraffic(refer string, rules laidRules) error {
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	before := a.compiler.rulebook.lay(refer, rules)
 	err := a.change(a.snapshot.Load().config)
 	if err != nil {
 		a.compiler.rulebook.lay(refer, before)
+		return err
 	}
-	return err
+	a.keepLaid()
+	return nil
 }
 
 // moveRamp starts, holds, resumes or aborts the ramp of a rule.
