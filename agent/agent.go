@@ -67,6 +67,7 @@ type Agent struct {
 	pushes   *pushes                      // of parts of the configuration
 	guard    *reloadGuard
 	laidFile laidFile
+	holdups  holdups
 
 	altering   sync.RWMutex  // held while somebody changes what the agent has been told
 	upgrading  atomic.Bool   // nothing is changed: another process takes over, or this one does; set under altering
@@ -156,6 +157,7 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	a.reporter = newReporter(a, &c.Metrics)
 	a.pushes = newPushes(a)
 	a.guard = newReloadGuard(a)
+	a.holdups = holdups{every: holdupEvery, log: a.log, seen: make(map[string]*holdup)}
 	a.management = newManagement(a)
 	a.management.warn()
 	a.observe()

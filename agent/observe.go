@@ -26,6 +26,7 @@ func (a *Agent) observe() {
 	figures = append(figures, a.upgrades.figure(), a.expiries.figure())
 	figures = append(figures, a.reporter.figures()...)
 	figures = append(figures, a.trafficFigures()...)
+	figures = append(figures, a.holdups.figures()...)
 	for _, f := range figures {
 		if err := a.compiler.metrics.Add(f); err != nil {
 			a.log.Error("agent: a figure is missing from the metrics", "err", err)

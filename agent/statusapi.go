@@ -27,6 +27,7 @@ type statusView struct {
 	Refers     int              `json:"refers"`
 	NoNodes    []string         `json:"refersWithoutNodes"` // at most 20
 	Commands   []string         `json:"commandProblems"`    // at most 10
+	Holdups    []string         `json:"blockingFilters"`
 	Services   []serviceSummary `json:"services"`
 	Period     float64          `json:"periodSeconds"` // that the load is of
 	Load       []loadView       `json:"load"`
@@ -91,7 +92,7 @@ func (a *Agent) overview() statusView {
 		Version: Version, PID: os.Getpid(), Started: a.started, State: "ready", Available: a.announcer.ready(), Goroutines: runtime.NumGoroutine(),
 		Config: a.reloads.view(s.config.Files), Certificates: a.expiries.list(),
 		Listeners:  a.listenerViews(),
-		Registries: []registryView{}, Refers: len(s.all), NoNodes: []string{}, Commands: a.compiler.commands.problems(), Services: []serviceSummary{}, Load: []loadView{},
+		Registries: []registryView{}, Refers: len(s.all), NoNodes: []string{}, Commands: a.compiler.commands.problems(), Holdups: a.holdups.told(), Services: []serviceSummary{}, Load: []loadView{},
 	}
 	v.Config.Pushed = a.pushes.view(s)
 	samples := a.samples()

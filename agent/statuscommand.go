@@ -119,6 +119,9 @@ func (v *statusView) print(w *bytes.Buffer) {
 	if v.Config.LastError != "" {
 		fmt.Fprintf(w, "THE LAST CONFIGURATION WAS REFUSED, an older one is in use:\n  %s\n", strings.ReplaceAll(v.Config.LastError, "\n", "\n  "))
 	}
+	for _, p := range v.Holdups {
+		fmt.Fprintf(w, "A FILTER BLOCKS: %s\n", shown(p))
+	}
 	for _, p := range v.Commands {
 		fmt.Fprintf(w, "COMMAND IGNORED of registry %s\n", shown(p))
 	}
