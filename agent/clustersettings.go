@@ -30,7 +30,7 @@ func (k *compiler) clusterSettings(c *conf.Config, r *conf.Refer) (cluster.Setti
 		Strategy: strategy, Retries: r.Retries, Once: !r.Idempotent, Backup: backup(strategy, r.Backup), Methods: methods(&r.Entry, strategy),
 		Budget: cluster.Budget{Percent: r.RetryBudget, Floor: r.RetryFloor}, Balance: balance,
 		Weights: weights, SlowStart: r.SlowStart,
-		Health:      cluster.Health{Failures: r.ErrorCountThreshold, Pause: r.KeepaliveInterval, Panic: r.Panic},
+		Health:      cluster.Health{Failures: r.ErrorCountThreshold, Pause: r.KeepaliveInterval, Panic: r.Panic, Ping: heartbeat{}.Probe},
 		Placement:   k.placement(c, r),
 		Connections: r.ClientConnections, MaxContentLength: r.MaxContentLength, ConnectTimeout: r.ConnectTimeout,
 		GzipOver: r.MingzSize, Pool: k.pool,

@@ -31,7 +31,7 @@ func entryKeys() []Key {
 		{Name: "clientConnection", Type: Int, Default: "3", Min: 1, Max: 1024, Description: "connections per endpoint"},
 		{Name: "lazyInit", Type: Bool, Default: "false", Description: "connect at the first call"},
 		{Name: "asyncInitConnection", Type: Bool, Description: "connect in the background; default motanEpAsyncInit"},
-		{Name: "keepaliveInterval", Type: Int, Unit: "ms", Default: "1000", Min: 1, Description: "how long an endpoint that was put out is left alone before a call tries it; each time longer, up to 30 s"},
+		{Name: "keepaliveInterval", Type: Int, Unit: "ms", Default: "1000", Min: 1, Description: "how long an endpoint that was put out is left alone before it gets a heartbeat, and a call where it answers that; each time longer, up to 30 s"},
 		{Name: "maxContentLength", Type: Int, Unit: "bytes", Default: "10485760", Min: 1, Description: "limit of an answer"},
 		{Name: "registerMeta", Type: Bool, Default: "false", Description: "put static metadata into the registered node"},
 		{Name: "dynamicMeta", Type: Bool, Default: "true", Description: "wrr: ask endpoints for their weight, which counts before the one in the registry"},

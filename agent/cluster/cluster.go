@@ -76,6 +76,7 @@ type Cluster struct {
 	measured bool          // the balance needs latencies and calls in flight
 	picker   atomic.Pointer[picker]
 	ward     ward
+	nurses   nurse
 	budget   *purse                      // nil where nothing is sent again, or without a bound
 	races    *races                      // nil where no backup requests are made
 	weigher  *weigher                    // nil where nobody is asked for weights
@@ -138,6 +139,7 @@ func (k *Cluster) Close() {
 	if k.weigher != nil {
 		k.weigher.close()
 	}
+	k.nurses.close()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.gone {

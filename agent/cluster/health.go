@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,9 @@ type Health struct {
 	// Pause is for how long it is left out the first time; each further time takes as much longer, up to maxPause. Then one
 	// call decides whether it is back.
 	Pause time.Duration
+	// Ping asks the provider at an address whether it answers, until ctx ends; nil is nobody. While it does not, no call decides,
+	// until the pauses are at their longest.
+	Ping func(ctx context.Context, addr string) error
 	// Panic is the share of endpoints, in percent, below which being left out does not count any more: when fewer can be used
 	// than that, calls to the others alone would be too many for these. 0 is never.
 	Panic int
@@ -59,7 +63,7 @@ func (e *Endpoint) admit(now int64, panics bool) bool {
 	if until == 0 {
 		return true
 	}
-	return now >= until && v.trial.CompareAndSwap(0, now) || panics
+	return now >= until && !v.nursed.Load() && v.trial.CompareAndSwap(0, now) || panics
 }
 
 // sign is what the end of an attempt says of the endpoint.
@@ -142,8 +146,7 @@ func (k *Cluster) examine(c *motan.Call, e *Endpoint) {
 func (k *Cluster) failed(v *vitals, inARow int32, began, now int64) {
 	if v.until.Load() != 0 {
 		if v.trial.Load() == began {
-			v.until.Store(now + k.pause(v))
-			v.trial.Store(0)
+			k.stay(v, now)
 		}
 		return
 	}
@@ -158,14 +161,22 @@ func (k *Cluster) answered(v *vitals, s sign, began, now int64) {
 		return
 	}
 	if s == unwell {
-		v.until.Store(now + k.pause(v))
-	} else {
-		v.healed.Store(now)
-		k.bear(v, now)
-		v.window.Store(0)
-		v.until.Store(0)
-		k.ward.out.Add(-1)
+		k.stay(v, now)
+		return
 	}
+	v.healed.Store(now)
+	k.bear(v, now)
+	v.window.Store(0)
+	v.until.Store(0)
+	k.ward.out.Add(-1)
+	v.trial.Store(0)
+}
+
+// stay leaves an endpoint out for longer, on which a call has just been tried.
+func (k *Cluster) stay(v *vitals, now int64) {
+	pause := k.pause(v)
+	v.until.Store(now + int64(pause))
+	k.nurse(v, pause)
 	v.trial.Store(0)
 }
 
@@ -180,16 +191,18 @@ func (k *Cluster) oust(v *vitals, now int64) {
 		v.times.Store(0)
 	}
 	v.trial.Store(0)
-	if !v.until.CompareAndSwap(0, now+k.pause(v)) { // another call's end was faster
+	pause := k.pause(v)
+	if !v.until.CompareAndSwap(0, now+int64(pause)) { // another call's end was faster
 		k.ward.out.Add(-1)
 		return
 	}
 	k.ward.ousted.Add(1)
+	k.nurse(v, pause)
 }
 
-// pause is for how long an endpoint is left out this time, ns.
-func (k *Cluster) pause(v *vitals) int64 {
-	return int64(min(time.Duration(v.times.Add(1))*k.settings.Health.Pause, maxPause))
+// pause is for how long an endpoint is left out this time.
+func (k *Cluster) pause(v *vitals) time.Duration {
+	return min(time.Duration(v.times.Add(1))*k.settings.Health.Pause, maxPause)
 }
 
 // survey compares how the endpoints did since the last one, and leaves out those that stand out. It is made at most once in

@@ -17,6 +17,7 @@ type vitals struct {
 	window   atomic.Uint64 // calls that ended since the last survey: all of them in the upper half, failed ones in the lower
 	until    atomic.Int64  // left out until then; 0 for not
 	trial    atomic.Int64  // when the call was let through that decides whether that goes on; 0 for none
+	nursed   atomic.Bool   // heartbeats are sent to it, no call decides
 	times    atomic.Int32  // how often it was left out without a good while between
 	healed   atomic.Int64  // when that last ended
 }
