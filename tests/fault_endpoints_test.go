@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -194,12 +195,20 @@ func TestFaultAllDown(t *testing.T) {
 	d := startMotand(t, callerYAML("here", `{protocol: direct, address: "`+s.Addr()+`"}`))
 	load := startSteady(t, d.addr("motan"), briefly(scaled(500), 5000))
 	load.answers(50)
+	phase := func() (a *tally, cost string) {
+		load.take()
+		before := d.metric("process_cpu_seconds_total")
+		load.goOn(briefly(time.Second, 10*time.Second))
+		a = load.take()
+		return a, fmt.Sprintf("%.1f µs", (d.metric("process_cpu_seconds_total")-before)*1e6/float64(max(a.good+a.failures(), 1)))
+	}
+	_, cost := phase()
+	note(t, "CPU for a call that is answered", cost)
 	s.Stop()
 	await(t, "the node to be seen as down", func() bool { return d.metric("motand_upstream_nodes_down") == 1 })
-	load.take()
-	load.goOn(briefly(time.Second, 10*time.Second))
-	a := load.take()
+	a, cost := phase()
 	note(t, "while nobody is there", a)
+	note(t, "CPU for a call that is refused", cost)
 	if a.failures() == 0 || a.good > 0 {
 		t.Errorf("%d calls failed and %d were answered while nobody was there", a.failures(), a.good)
 	}
