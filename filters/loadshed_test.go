@@ -145,3 +145,48 @@ func TestLoadShedLooks(t *testing.T) {
 		t.Errorf("got level %d, want %d", got, shedUp)
 	}
 }
+
+// A host that twice as much is asked of as it can do keeps up with the important calls, and lets unimportant ones wait for
+// better times (A7.2). It works off so many calls in a period, has the others wait, and is busy meanwhile.
+func TestLoadShedAtTwiceTheLoad(t *testing.T) {
+	const (
+		capacity = 500 // calls in a period
+		highs    = 400 // offered in a period
+		lows     = 2*capacity - highs
+		patience = 4  // periods that a call waits before its caller gives up
+		settling = 40 // periods
+		counted  = 400
+	)
+	h, f := behind(t, ok, "loadShed", settings(textParams("loadShed.cpu=90 loadShed.delay=0")))
+	s := f.(*LoadShed).state
+	s.next.Store(math.MaxInt64) // the test looks
+	s.cpu.running.Store(true)   // so that nothing is measured
+	waiting := 0
+	var answered [len(shedClasses)]int
+	for period := range settling + counted {
+		var passed [len(shedClasses)]int
+		for class, n := range map[shedClass]int{low: lows, high: highs} {
+			for range n {
+				c := call("get", "priority", shedClasses[class])
+				h.Handle(c)
+				if c.Err == nil {
+					passed[class]++
+				}
+				c.Release()
+			}
+		}
+		asked := passed[low] + passed[high]
+		s.cpu.now.Store(math.Float64bits(min(100*float64(waiting+asked)/capacity, 100)))
+		waiting = max(waiting+asked-capacity, 0)
+		if s.look(f.(*LoadShed).get(), 1); period < settling || waiting > capacity*patience {
+			continue
+		}
+		answered[low], answered[high] = answered[low]+passed[low], answered[high]+passed[high]
+	}
+	if least := highs * counted * 999 / 1000; answered[high] < least {
+		t.Errorf("important calls: got %d answered, want %d", answered[high], least)
+	}
+	if got, most := answered[low], lows*counted/4; got == 0 || got > most {
+		t.Errorf("unimportant calls: got %d answered, want some and at most %d", got, most)
+	}
+}
