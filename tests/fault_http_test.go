@@ -139,8 +139,10 @@ func TestFaultAbruptClients(t *testing.T) {
 	load.goOn(time.Second)
 	load.take().clean(t, "before")
 	before := d.resources()
-	rounds := briefly(scaled(20), 1000)
-	holdsWithin(t, d, 400<<20, func() {
+	rounds := briefly(scaled(20), 200)
+	// The room is 64 MiB. A request is there four times on its way: as it came, as the call's, in a queue, and as long as a client
+	// that is gone is still answered; and the collector lets as much lie.
+	holdsWithin(t, d, 640<<20, func() {
 		for _, c := range clients {
 			var all sync.WaitGroup
 			for range 8 {
