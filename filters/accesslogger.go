@@ -1,9 +1,11 @@
 package filters
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"log/slog"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -144,7 +146,7 @@ func (l *AccessLogger) run() {
 	for open := true; open; {
 		open = l.wait(timer)
 		for piece := l.queue.take(); piece != nil; piece = l.queue.take() {
-			err := l.write(piece)
+			err := l.writeAll(piece)
 			l.queue.release(piece)
 			if err != nil && time.Since(complained) > complainEvery {
 				complained = time.Now()
@@ -172,6 +174,23 @@ func (l *AccessLogger) wait(timer *time.Timer) bool {
 		return false
 	}
 	return true
+}
+
+// writeAll writes a piece in parts, between which calls go on: a write holds up the processor that it runs on.
+func (l *AccessLogger) writeAll(piece []byte) error {
+	var failed error
+	for len(piece) > 0 {
+		part := piece[:min(len(piece), partBytes)]
+		if end := bytes.LastIndexByte(part, '\n') + 1; end > 0 {
+			part = part[:end]
+		}
+		if err := l.write(part); err != nil {
+			failed = err
+		}
+		piece = piece[len(part):]
+		runtime.Gosched()
+	}
+	return failed
 }
 
 func (l *AccessLogger) write(piece []byte) error {

@@ -21,6 +21,7 @@ type gate struct {
 	entered chan int // gets the length of each write as it begins
 	open    chan struct{}
 	got     bytes.Buffer
+	parts   []string
 }
 
 func newGate() *gate { return &gate{entered: make(chan int, 1000), open: make(chan struct{})} }
@@ -28,6 +29,7 @@ func newGate() *gate { return &gate{entered: make(chan int, 1000), open: make(ch
 func (g *gate) Write(p []byte) (int, error) {
 	g.entered <- len(p)
 	<-g.open
+	g.parts = append(g.parts, string(p))
 	return g.got.Write(p)
 }
 
@@ -51,11 +53,18 @@ func TestAccessLoggerWaitsForCompany(t *testing.T) {
 		if got := g.got.String(); got != "one\ntwo\n" || len(g.entered) != 1 {
 			t.Errorf("got %q in %d writes, want both lines in one", got, len(g.entered))
 		}
-		l.add(append(bytes.Repeat([]byte("x"), pieceBytes-1), '\n'))
-		l.add([]byte("three\n"))
+		line := append(bytes.Repeat([]byte("x"), 1022), '\n') // so that no line ends where a part has to
+		for range pieceBytes/len(line) + 1 {
+			l.add(line)
+		}
 		synctest.Wait()
-		if n := len(g.entered); n != 3 {
-			t.Errorf("got %d writes, want the whole piece written at once, and what came with it", n-1)
+		if n, want := len(g.entered)-1, pieceBytes/partBytes+1; n != want {
+			t.Errorf("got %d writes, want %d: the whole piece in parts, and what came with it", n, want)
+		}
+		for i, part := range g.parts[1:] {
+			if len(part) > partBytes || part[len(part)-1] != '\n' {
+				t.Errorf("part %d: got %d bytes that end with %q, want at most %d and whole lines", i, len(part), part[len(part)-1], partBytes)
+			}
 		}
 		if err := l.Close(); err != nil {
 			t.Error(err)

@@ -9,7 +9,8 @@ const (
 	// pieceBytes is what is written at once. A write that takes longer than 20 µs has the runtime's watcher wake up every 20 µs for
 	// a while, so few large ones cost less: P1 of the bench 2.83 µs a call, 3.24 with 64 KiB, and no less with 1 MiB.
 	pieceBytes  = 256 << 10
-	sparePieces = 2 // kept after a burst: half a MiB
+	partBytes   = 32 << 10 // of a write
+	sparePieces = 2        // kept after a burst: half a MiB
 )
 
 // lineQueue holds lines in pieces of 256 KiB until they are written. It is bounded: what does
