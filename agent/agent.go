@@ -68,6 +68,7 @@ type Agent struct {
 	guard    *reloadGuard
 	laidFile laidFile
 	holdups  holdups
+	scrape   atomic.Pointer[scrape] // the last one; nil before the first
 
 	altering   sync.RWMutex  // held while somebody changes what the agent has been told
 	upgrading  atomic.Bool   // nothing is changed: another process takes over, or this one does; set under altering

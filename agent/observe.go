@@ -188,10 +188,8 @@ func (a *Agent) repeated() metrics.Figure {
 // eachRegistry reads a figure of every registry that tells its state.
 func (a *Agent) eachRegistry(f func(id string, s registry.State, emit func(float64, ...string))) func(func(float64, ...string)) {
 	return func(emit func(float64, ...string)) {
-		for id, r := range a.snapshot.Load().registries {
-			if stater, ok := registry.As[registry.Stater](r); ok {
-				f(id, stater.State(), emit)
-			}
+		for id, s := range a.statesOfScrape() {
+			f(id, s, emit)
 		}
 	}
 }

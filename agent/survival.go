@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/motand/motand/agent/metrics"
@@ -21,7 +22,7 @@ const (
 func (a *Agent) survivalFigures() []metrics.Figure {
 	sum := func(name, help string, of func(lists []registry.WatchState, now time.Time) float64) metrics.Figure {
 		return metrics.Figure{Name: name, Help: help, Labels: []string{"registry"}, Read: func(emit func(float64, ...string)) {
-			for id, s := range a.registryStates() {
+			for id, s := range a.statesOfScrape() {
 				emit(of(s.Watches, time.Now()), id)
 			}
 		}}
@@ -81,6 +82,29 @@ func (a *Agent) registryStates() map[string]registry.State {
 		}
 	}
 	return states
+}
+
+// scrape is what the figures of one scrape share: the state of a registry with ten thousand lists takes a while to gather.
+type scrape struct {
+	at     time.Time
+	states func() map[string]registry.State // gathers them once
+}
+
+// scrapeSpan is how long states serve for further figures.
+const scrapeSpan = time.Second
+
+// statesOfScrape are registryStates for figures, as they were at most scrapeSpan ago.
+func (a *Agent) statesOfScrape() map[string]registry.State {
+	x := a.scrape.Load()
+	if x == nil || time.Since(x.at) > scrapeSpan {
+		next := &scrape{time.Now(), sync.OnceValue(a.registryStates)}
+		if a.scrape.CompareAndSwap(x, next) {
+			x = next
+		} else {
+			x = a.scrape.Load()
+		}
+	}
+	return x.states()
 }
 
 // registryState is a registry as the API tells it.

@@ -138,3 +138,33 @@ func TestTroublesOfRefers(t *testing.T) {
 		}
 	})
 }
+
+// TestStatesOfScrape: all figures of one scrape come of one gathering, and a later one asks again.
+func TestStatesOfScrape(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &countingRegistry{}
+		a := new(Agent)
+		a.snapshot.Store(&snapshot{registries: map[string]registry.Registry{"r": r}})
+		for _, f := range append(a.registryFigures(), a.survivalFigures()...) {
+			f.Read(func(float64, ...string) {})
+		}
+		if got := r.asked.Load(); got != 1 {
+			t.Errorf("a scrape asked the registry for its state %d times, want once", got)
+		}
+		time.Sleep(scrapeSpan + 1)
+		if a.statesOfScrape(); r.asked.Load() != 2 {
+			t.Errorf("a later scrape: asked %d times in all, want 2", r.asked.Load())
+		}
+	})
+}
+
+// countingRegistry counts how often it is asked for its state.
+type countingRegistry struct {
+	registry.Registry
+	asked atomic.Int64
+}
+
+func (r *countingRegistry) State() registry.State {
+	r.asked.Add(1)
+	return registry.State{Watches: []registry.WatchState{{Group: "g"}}}
+}
