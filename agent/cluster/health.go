@@ -18,7 +18,7 @@ type Health struct {
 	// call decides whether it is back.
 	Pause time.Duration
 	// Ping asks the provider at an address whether it answers, until ctx ends; nil is nobody. While it does not, no call decides,
-	// until the pauses are at their longest.
+	// for mostPings pauses.
 	Ping func(ctx context.Context, addr string) error
 	// Panic is the share of endpoints, in percent, below which being left out does not count any more: when fewer can be used
 	// than that, calls to the others alone would be too many for these. 0 is never.

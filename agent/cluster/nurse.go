@@ -7,12 +7,14 @@ import (
 	"time"
 )
 
-// pingTime is how long the answer to a heartbeat is waited for.
-const pingTime = time.Second
+const (
+	pingTime  = time.Second // how long the answer to a heartbeat is waited for
+	mostPings = 5           // unanswered before a call decides
+)
 
 // nurse sends heartbeats to endpoints that are left out, so that no call is spent on one that is dead still: a provider that
 // hangs would cost it all of its time. Each endpoint gets one heartbeat after each pause, on a connection of its own. Once one is
-// answered, or the pauses are at their longest (a provider may answer calls and no heartbeats), a call decides.
+// answered, or mostPings are not (a provider may answer calls and no heartbeats), a call decides.
 type nurse struct {
 	mu     sync.Mutex
 	gone   bool            // guarded by mu
@@ -58,7 +60,7 @@ func (k *Cluster) nurse(v *vitals, pause time.Duration) {
 	go func() { // ends when a call may decide, with the endpoint, or with the cluster
 		defer k.nurses.rounds.Done()
 		defer v.nursed.Store(false)
-		for rest(life, pause) {
+		for pings := 1; rest(life, pause); pings++ {
 			addr := k.addrOf(v)
 			if addr == "" {
 				return
@@ -66,7 +68,7 @@ func (k *Cluster) nurse(v *vitals, pause time.Duration) {
 			ctx, cancel := context.WithTimeout(life, pingTime)
 			err := k.settings.Health.Ping(ctx, addr)
 			cancel()
-			if err == nil || pause >= maxPause {
+			if err == nil || pings == mostPings {
 				return
 			}
 			pause = k.pause(v)

@@ -87,13 +87,20 @@ func TestHealthHeartbeatAlone(t *testing.T) {
 	}
 }
 
-// Where the pauses are at their longest a call decides though no heartbeat is answered: there are providers that know none.
+// After some heartbeats a call decides though none is answered: there are providers that know none.
 func TestHealthHeartbeatUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBedside(t, time.Minute)
 		before := b.f.count[patient(0)]
-		<-b.pings
-		b.answers <- errors.New("silent")
+		for range 5 {
+			<-b.pings
+			b.f.wait(time.Minute)
+			b.f.run(b.k, 30)
+			if got := b.f.count[patient(0)]; got != before {
+				t.Fatalf("got %d calls to it while it is asked, want none", got-before)
+			}
+			b.answers <- errors.New("silent")
+		}
 		synctest.Wait()
 		b.f.wait(time.Minute)
 		b.f.run(b.k, 30)
