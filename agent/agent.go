@@ -250,6 +250,9 @@ func (a *Agent) Run(ctx context.Context, force <-chan struct{}) error {
 	a.serving.Go(func() { a.notifier.run(looking) })           // likewise
 	a.serving.Go(func() { a.expiries.run(looking, a.config) }) // likewise
 	a.serving.Go(func() { a.logs.rotateHourly(looking) })      // likewise
+	if a.compiler.extensions.ownFilters() {
+		a.serving.Go(func() { a.holdups.run(looking) }) // likewise
+	}
 	var failure error
 	select {
 	case <-ctx.Done():

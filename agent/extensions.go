@@ -24,6 +24,17 @@ type Extensions struct {
 	Probes     map[string]NewProbe // of the key healthCheck
 }
 
+// ownFilters tells whether there are filters that motand does not bring along.
+func (x *Extensions) ownFilters() bool {
+	ours := filters.Table()
+	for name := range x.Filters {
+		if _, ok := ours[name]; !ok {
+			return true
+		}
+	}
+	return false
+}
+
 // NewProvider makes the handler that answers the calls of an exported service. The func that
 // it returns, which may be nil, frees what the handler holds once no call can reach it.
 type NewProvider func(s *conf.Service, e ProviderEnv) (motan.Handler, func(), error)

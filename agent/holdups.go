@@ -21,7 +21,7 @@ import (
 // Where somebody compiles in one that asks a database, calls get slow and nothing says why.
 //
 // Calls pay nothing for it: it looks at the stacks of all goroutines now and then, so seldom that it takes a five-hundredth of a
-// CPU at most. A filter in which some call was found each of holdupLooks times running holds calls, or is entered so often that
+// CPU at most, and only where a filter is compiled in that is not ours. A filter in which some call was found each of holdupLooks times running holds calls, or is entered so often that
 // it might as well.
 type holdups struct {
 	every time.Duration // between two looks, or longer where one takes long

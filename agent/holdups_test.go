@@ -103,6 +103,23 @@ func TestFilterOf(t *testing.T) {
 	}
 }
 
+// An agent with a filter of somebody's looks by itself; one without has nothing to look for.
+func TestHoldupsAreLookedFor(t *testing.T) {
+	until := make(chan struct{})
+	free := sync.OnceFunc(func() { close(until) })
+	defer free() // else a test that failed would wait for its agent
+	x := Default()
+	if x.ownFilters() {
+		t.Error("motand's own filters are taken for somebody's")
+	}
+	x.Filters["blocking"] = filters.Entry{Position: filters.Cluster, New: func(filters.Settings) (motan.Filter, error) { return &blocking{until}, nil }}
+	r := newReloader(t, x, directYAML+"motan-refer:\n  r: {path: svc, group: g, registry: direct, filter: blocking}\n")
+	client := r.dial()
+	client.Send(motantest.Request("svc", "m", nil))
+	motantest.Await(t, "the filter to be named", func() bool { return len(r.holdups.told()) == 1 })
+	free()
+}
+
 // Looks go on until the agent ends.
 func TestHoldupsLooks(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

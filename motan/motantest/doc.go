@@ -14,7 +14,7 @@ import (
 )
 
 // Patience is how long anything here waits before it fails the test.
-const Patience = 10 * time.Second
+const Patience = time.Minute
 
 // Request returns a request of the service's method with the body, in the simple
 // serialization, and the metadata given as key, value, key, value …
