@@ -191,11 +191,3 @@ func (m *byMethod[T]) of(c *motan.Call) *T {
 	}
 	return &m.whole
 }
-
-// each calls f with all settings.
-func (m *byMethod[T]) each(f func(*T)) {
-	f(&m.whole)
-	for _, t := range m.methods {
-		f(t)
-	}
-}

@@ -7,7 +7,7 @@ import (
 )
 
 // Feed hands the lists of one watch to its receiver: one at a time, the latest only, and only those that differ from the
-// one before. It is made by Feeds.Watch and ends with its context, or by NewFeed.
+// one before. It is made by Feeds.Watch and ends with its context.
 type Feed struct {
 	feeds   *Feeds
 	ctx     context.Context // ends the feed
@@ -20,23 +20,6 @@ type Feed struct {
 	fresh  bool   // next is new
 	queued bool   // it has its place in the queue, or its turn
 	given  bool   // something was handed over, if only an empty list
-}
-
-// NewFeed returns a feed of its own for who looks for s, which hands nothing over until Run is called.
-func NewFeed(s Service, update func([]Node)) *Feed {
-	return &Feed{feeds: new(Feeds), service: s, update: unpacking(update), queued: true}
-}
-
-// Run calls the receiver of a feed that NewFeed made until ctx ends. It is called once, on a goroutine of its own.
-func (f *Feed) Run(ctx context.Context) {
-	f.feeds.mu.Lock()
-	f.ctx, f.queued = ctx, false
-	if f.fresh {
-		f.feeds.queueUp(f)
-	}
-	f.feeds.mu.Unlock()
-	<-ctx.Done()
-	f.feeds.Close()
 }
 
 // Put replaces the list. Nodes that the service does not accept are left out. It never blocks; nodes is not kept.
