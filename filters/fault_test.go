@@ -3,6 +3,7 @@ package filters
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/motand/motand/motan"
@@ -78,6 +79,49 @@ func TestFaultShare(t *testing.T) {
 		t.Errorf("got %d of %d calls failed, want 5 in 100", failed, calls)
 	}
 }
+
+// The share of a caller's calls that is asked for takes as much longer, other callers' do not, and it ends by itself (A4.2).
+func TestFaultDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const delay, calls = 200 * time.Millisecond, 2000
+		params := faults("fault.delay", "200", "fault.delayPercent", "10", "fault.callers", "shop")
+		params["fault.until"] = time.Now().Add(time.Hour).Format(time.RFC3339)
+		h, _ := behind(t, ok, "faultInjection", settings(params))
+		ended := make(chan struct{}, 1)
+		h = motan.NewChain(h, telling{ended})
+		delayed := func(caller string, calls int) (n int) {
+			for range calls {
+				began := time.Now()
+				h.Handle(call("get", "M_s", caller)) // not by motan.Do, whose channels are used by other tests again
+				<-ended
+				switch took := time.Since(began); took {
+				case delay:
+					n++
+				case 0:
+				default:
+					t.Fatalf("a call took %s, want %s or nothing", took, delay)
+				}
+			}
+			return n
+		}
+		if n := delayed("shop", calls); n < calls/10-107 || n > calls/10+107 { // eight standard deviations
+			t.Errorf("got %d of %d calls delayed, want a tenth", n, calls)
+		}
+		if n := delayed("web", calls); n > 0 {
+			t.Errorf("got %d calls of another caller delayed", n)
+		}
+		time.Sleep(time.Hour)
+		if n := delayed("shop", calls); n > 0 {
+			t.Errorf("got %d calls delayed after the time for it was over", n)
+		}
+	})
+}
+
+// telling tells of each call's end.
+type telling struct{ ended chan<- struct{} }
+
+func (telling) Request(*motan.Call) motan.Verdict { return motan.Next }
+func (f telling) Reply(*motan.Call)               { f.ended <- struct{}{} }
 
 func TestFaultMistakes(t *testing.T) {
 	_, err := NewFaultInjection(settings(map[string]string{
