@@ -45,7 +45,8 @@ test: test-deps ## run all tests, with the race detector where there is a C comp
 	$(GO) test $(RACE) -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -v '/$(RACES)$$')
 	$(GO) test -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) ./$(RACES)
 	@$(if $(RACE),echo 'test: allocations without -race: it allocates as well')
-	$(if $(RACE),$(GO) test -count=1 -run Alloc $(TESTFLAGS) ./motan/... ./agent/cluster ./filters ./httpbridge)
+	$(if $(RACE),$(GO) test -count=1 -run Alloc $(TESTFLAGS) ./motan/... ./httpbridge)
+	$(if $(RACE),$(GO) test -count=1 $(TESTFLAGS) ./agent/cluster ./agent/traffic ./filters)
 	@$(MAKE) peers
 	cd $(PEER) && $(GO) test -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) ./...
 	cd $(ADAPTER) && $(GO) test $(RACE) -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) ./...
