@@ -57,7 +57,7 @@ func (h *answerHead) read(b []byte) error {
 // line takes a line without its end.
 func (h *answerHead) line(line []byte) error {
 	switch {
-	case bytes.IndexByte(line, 0) >= 0 || hasControl(line) && !isVisible(line):
+	case !isVisible(line):
 		return badAnswer("its head has a control character: %.60q", line)
 	case !h.first:
 		return h.status(line)

@@ -134,17 +134,24 @@ func bridged(t *testing.T, p *Provider) string {
 	return serveTCP(t, &Server{Handler: motan.HandlerFunc(func(c *motan.Call) { c.Fail(motan.Errorf(motan.KindNotFound, 404, "no")) }), Domains: func() *Domains { return domains }})
 }
 
-// exchangeHostile sends a request, and the end, and returns the statuses of all answers.
-func exchangeHostile(t *testing.T, addr, raw string) []int {
+// dialPatiently connects to addr for a minute at most. The caller closes the connection.
+func dialPatiently(t *testing.T, addr string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
+	return conn
+}
+
+// exchangeHostile sends a request, and the end, and returns the statuses of all answers.
+func exchangeHostile(t *testing.T, addr, raw string) []int {
+	t.Helper()
+	conn := dialPatiently(t, addr)
+	defer conn.Close()
 	go func() { // ends when the connection does
 		_, _ = io.WriteString(conn, raw)
 		_ = conn.(*net.TCPConn).CloseWrite()

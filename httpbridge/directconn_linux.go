@@ -35,42 +35,57 @@ type polledSocket struct {
 
 // Read reads what there is, or waits until there is something.
 func (c *directConn) Read(b []byte) (int, error) {
-	return c.transfer("read", b, (*transfer).read, (*polledSocket).Read)
+	p, n, err := c.attempt("read", b)
+	if p == nil {
+		return n, err
+	}
+	n, err = p.Read(b)
+	return n, c.reason(err)
 }
 
 // Write writes all of b.
 func (c *directConn) Write(b []byte) (int, error) {
-	return c.transfer("write", b, (*transfer).write, (*polledSocket).Write)
+	p, done, err := c.attempt("write", b)
+	if p == nil {
+		return done, err
+	}
+	n, err := p.Write(b[done:])
+	return done + n, c.reason(err)
 }
 
-// transfer tries directly and, where that is not all, goes on with the poller.
-func (c *directConn) transfer(op string, b []byte, try func(*transfer, uintptr) bool, wait func(*polledSocket, []byte) (int, error)) (int, error) {
+// attempt reads or writes directly. Where that is not all, p is who waits for the rest, behind the n bytes that are done.
+func (c *directConn) attempt(op string, b []byte) (p *polledSocket, n int, err error) {
 	if len(b) == 0 {
-		return 0, nil
+		return nil, 0, nil
 	}
-	p, done := c.polled.Load(), 0
-	if p == nil {
-		c.mu.Lock()
-		if c.fd >= 0 {
-			t := transfer{b: b}
-			if try(&t, uintptr(c.fd)) {
-				c.mu.Unlock()
-				return t.end(op, nil)
-			}
-			done = t.n
-		}
-		var err error
-		p, err = c.poll()
-		c.mu.Unlock()
-		if err != nil {
-			return done, err
-		}
+	if p = c.polled.Load(); p != nil {
+		return p, 0, nil
 	}
-	n, err := wait(p, b[done:])
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fd >= 0 {
+		t, done := transfer{b: b}, false
+		if op == "write" {
+			done = t.write(uintptr(c.fd))
+		} else {
+			done = t.read(uintptr(c.fd))
+		}
+		if done {
+			n, err = t.end(op, nil)
+			return nil, n, err
+		}
+		n = t.n
+	}
+	p, err = c.poll()
+	return p, n, err
+}
+
+// reason is err of the poller, which says in its own words that the connection was closed.
+func (c *directConn) reason(err error) error {
 	if err != nil && c.isClosed() {
-		err = net.ErrClosed
+		return net.ErrClosed
 	}
-	return done + n, err
+	return err
 }
 
 // poll gives the connection to the poller, if it has not got it. Caller holds mu.

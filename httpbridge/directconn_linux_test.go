@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -16,17 +15,7 @@ import (
 // directPair returns a directConn and the client's end of it.
 func directPair(t *testing.T, network string) (*directConn, net.Conn) {
 	t.Helper()
-	addr := "127.0.0.1:0"
-	switch network {
-	case "tcp6":
-		addr = "[::1]:0"
-	case "unix":
-		addr = filepath.Join(t.TempDir(), "s")
-	}
-	l, err := net.Listen(network, addr)
-	if err != nil {
-		t.Skipf("skipped: no %s here: %v", network, err)
-	}
+	l := listenOn(t, network)
 	d, err := Direct(l)
 	if err != nil {
 		t.Fatal(err)
@@ -109,6 +98,37 @@ func TestDirectConnWithoutPoller(t *testing.T) {
 	}
 	if err := c.Close(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("closed twice: got %v", err)
+	}
+}
+
+// TestDirectConnAllocs: what is read and written at once takes no memory, and nothing does where there is nothing to write.
+func TestDirectConnAllocs(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	c, client := directPair(t, "tcp4")
+	if _, err := client.Write(make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 1)
+	n := testing.AllocsPerRun(100, func() {
+		if _, err := c.Read(b); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write(b); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if n > 0 || c.isPolled() {
+		t.Errorf("got %v allocations, and the poller: %v", n, c.isPolled())
+	}
+	if _, err := c.SyscallConn(); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []func([]byte) (int, error){c.Read, c.Write} {
+		if n, err := f(nil); n != 0 || err != nil {
+			t.Errorf("without bytes: got %d, %v", n, err)
+		}
 	}
 }
 
@@ -203,14 +223,7 @@ func TestDirectConnClosedMeanwhile(t *testing.T) {
 func TestDirectListenerClosed(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		t.Run(network, func(t *testing.T) {
-			addr := "127.0.0.1:0"
-			if network == "unix" {
-				addr = filepath.Join(t.TempDir(), "s")
-			}
-			l, err := net.Listen(network, addr)
-			if err != nil {
-				t.Fatal(err)
-			}
+			l := listenOn(t, network)
 			d, err := Direct(l)
 			if err != nil {
 				t.Fatal(err)

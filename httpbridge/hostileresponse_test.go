@@ -35,14 +35,8 @@ func hostileHeads() []string {
 // nothing that was hidden in a value.
 func oneAnswer(t *testing.T, addr string) string {
 	t.Helper()
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := dialPatiently(t, addr)
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
-		t.Fatal(err)
-	}
 	in := bufio.NewReader(conn)
 	for range 2 {
 		if _, err := io.WriteString(conn, "GET /api/x HTTP/1.1\r\nHost: shop.example.com\r\n\r\n"); err != nil {

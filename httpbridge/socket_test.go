@@ -12,18 +12,26 @@ import (
 	"time"
 )
 
-// pair is a connection and its other end.
-func pair(t *testing.T, network string) (near *socket, far net.Conn) {
+// listenOn listens on a free port of loopback, or on a socket in a folder of its own.
+func listenOn(t *testing.T, network string) net.Listener {
 	t.Helper()
-	addr := "127.0.0.1:0"
-	if network == "unix" {
-		addr = filepath.Join(t.TempDir(), "s")
-	}
+	addr := map[string]string{"tcp": "127.0.0.1:0", "tcp4": "127.0.0.1:0", "tcp6": "[::1]:0", "unix": filepath.Join(t.TempDir(), "s")}[network]
 	l, err := net.Listen(network, addr)
+	if network == "tcp6" && err != nil {
+		t.Skipf("skipped: there is no IPv6 here: %v", err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	return l
+}
+
+// pair is a connection and its other end.
+func pair(t *testing.T, network string) (near *socket, far net.Conn) {
+	t.Helper()
+	l := listenOn(t, network)
 	defer l.Close()
+	var err error
 	if far, err = net.Dial(network, l.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
