@@ -21,15 +21,7 @@ func testYield(t *testing.T, w World) {
 	announce(t, older, provider(s, 8002))
 	c := watch(t.Context(), t, watcher, s)
 	c.expect(t, 8001, 8002)
-	yield := func(y registry.Yielder) {
-		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), timeout)
-		defer cancel()
-		if err := y.Yield(ctx); err != nil {
-			t.Fatal(err)
-		}
-	}
-	yield(yielder)
+	yield(t, yielder)
 	seen := len(c.all())
 	announce(t, newer, provider(s, 8001))
 	announce(t, newer, provider(s, 8002))
@@ -37,11 +29,7 @@ func testYield(t *testing.T, w World) {
 	shut(t, older)
 	announce(t, newer, provider(s, 8003))
 	c.expect(t, 8001, 8002, 8003)
-	for _, list := range c.all()[seen:] {
-		if len(list) < 2 {
-			t.Errorf("the list was %v in between, want that nothing is ever gone", list)
-		}
-	}
+	c.keeps(t, seen, 2)
 }
 
 // Who keeps what it had yielded has it again, whatever became of it.
@@ -56,11 +44,7 @@ func testKeep(t *testing.T, w World) {
 	announce(t, older, provider(s, 8001))
 	c := watch(t.Context(), t, watcher, s)
 	c.expect(t, 8001)
-	ctx, cancel := context.WithTimeout(t.Context(), timeout)
-	defer cancel()
-	if err := yielder.Yield(ctx); err != nil {
-		t.Fatal(err)
-	}
+	yield(t, yielder)
 	announce(t, newer, provider(s, 8001))
 	awaitWritten(t, newer, 1)
 	announce(t, older, provider(s, 8002)) // is written after Keep
@@ -99,11 +83,7 @@ func testInherit(t *testing.T, w World) {
 	if err := heir.Inherit(stater.State().Session); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), timeout)
-	defer cancel()
-	if err := yielder.Yield(ctx); err != nil {
-		t.Fatal(err)
-	}
+	yield(t, yielder)
 	seen := len(c.all())
 	announceCopy(t, newer, provider(s, 8001))
 	announceCopy(t, newer, provider(s, 8002))
@@ -111,8 +91,24 @@ func testInherit(t *testing.T, w World) {
 	shut(t, older)
 	announce(t, newer, provider(s, 8003))
 	c.expect(t, 8001, 8002, 8003)
+	c.keeps(t, seen, 2)
+}
+
+// yield has y give up what it has announced.
+func yield(t *testing.T, y registry.Yielder) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	if err := y.Yield(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// keeps holds that each list behind the first seen ones has n nodes at least.
+func (c *receiver) keeps(t *testing.T, seen, n int) {
+	t.Helper()
 	for _, list := range c.all()[seen:] {
-		if len(list) < 2 {
+		if len(list) < n {
 			t.Errorf("the list was %v in between, want that nothing is ever gone", list)
 		}
 	}
