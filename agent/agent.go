@@ -163,9 +163,9 @@ func (a *Agent) build(c *conf.Config, x Extensions) error {
 	a.management.warn()
 	a.observe()
 	a.notifier = a.newNotifier()
-	a.laidFile = laidFile{path: filepath.Join(c.Agent.RuntimeDir, laidName), log: a.log}
+	a.laidFile.open(filepath.Join(c.Agent.RuntimeDir, laidName), a.log)
 	if x := a.successor(); x == nil {
-		a.readjust(a.laidFile.read().Filters)
+		a.readjust(a.laidFile.last().Filters)
 	} else {
 		a.upgrading.Store(true)
 		a.inherit(&x.bequest)
@@ -288,7 +288,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 	if err := a.snapshot.Load().start(ctx); err != nil {
 		return err
 	}
-	s := a.compiler.recallLaid(a.snapshot.Load(), a.laidFile.read().Traffic)
+	s := a.compiler.recallLaid(a.snapshot.Load(), a.laidFile.last().Traffic)
 	a.snapshot.Store(a.compiler.recallRules(s))
 	a.compiler.steer(a.snapshot.Load())
 	return nil

@@ -26,11 +26,17 @@ type laid struct {
 type laidFile struct {
 	path string
 	log  *slog.Logger
-	mu   sync.Mutex // one writing at a time
+	last func() laid // what the run before has written, read once
+	mu   sync.Mutex  // one writing at a time
 }
 
 // laidName is in the runtime folder.
 const laidName = "laid.json"
+
+// open makes f the file at path.
+func (f *laidFile) open(path string, log *slog.Logger) {
+	f.path, f.log, f.last = path, log, sync.OnceValue(f.read)
+}
 
 // read returns what was written last; nothing where that is nonsense.
 func (f *laidFile) read() laid {

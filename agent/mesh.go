@@ -150,7 +150,7 @@ func (a *Agent) restoreDynamics() {
 		a.restoreOneByOne(all)
 	}
 	if n := len(a.dynamics.services) + len(a.dynamics.refers); n > 0 {
-		a.readjust(a.laidFile.read().Filters)
+		a.readjust(a.laidFile.last().Filters)
 		a.log.Info("agent: restored what programs on this host had asked for", "services", len(a.dynamics.services), "refers", len(a.dynamics.refers))
 	}
 }

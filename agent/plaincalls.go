@@ -30,8 +30,8 @@ func (k *compiler) plain(s *snapshot, h *conf.HTTPClient, domain string) (*plain
 	if _, _, err := net.SplitHostPort(domain); err != nil {
 		address = net.JoinHostPort(domain, "80")
 	}
-	targets, _, _ := forwardTargets(a, k.own) // the compiler tells what is wrong with them, once
 	hold, err := k.plains.get(fingerprintOf(domain, h.RequestTimeout, h.MaxContentLength, a.HTTPForward, a.HTTPAllow, a.HTTPTimeout), func() (*plainCalls, func(), error) {
+		targets, _, _ := forwardTargets(a, k.own) // the compiler tells what is wrong with them, once
 		site, err := httpbridge.NewProvider(httpbridge.ProviderSettings{
 			Domain: domain, ProxyAddress: address,
 			RequestTimeout: h.RequestTimeout, MaxContentLength: h.MaxContentLength,

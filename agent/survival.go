@@ -21,11 +21,10 @@ const (
 // registry may list ten thousand. The API names the worst.
 func (a *Agent) survivalFigures() []metrics.Figure {
 	sum := func(name, help string, of func(lists []registry.WatchState, now time.Time) float64) metrics.Figure {
-		return metrics.Figure{Name: name, Help: help, Labels: []string{"registry"}, Read: func(emit func(float64, ...string)) {
-			for id, s := range a.statesOfScrape() {
-				emit(of(s.Watches, time.Now()), id)
-			}
-		}}
+		return metrics.Figure{
+			Name: name, Help: help, Labels: []string{"registry"},
+			Read: a.eachRegistry(func(id string, s registry.State, emit func(float64, ...string)) { emit(of(s.Watches, time.Now()), id) }),
+		}
 	}
 	return []metrics.Figure{
 		sum("motand_registry_protected_lists", "Watched services of which nodes are in use that the registry does not list any more: an alarm.", func(lists []registry.WatchState, _ time.Time) (n float64) {
