@@ -111,9 +111,9 @@ func abruptYAML(port int, addr string) string {
 	return yaml + "\nmotan-refer:\n  both: {path: com.example.Both, group: demo, protocol: motan2, registry: there, requestTimeout: 30000, connectTimeout: 10000}\n"
 }
 
-// TestFaultAbruptClients has callers connect, send, and close without reading, or reset the connection in the middle of a call, of
-// its body, or of its answer. Answers of theirs are dropped, and nothing is left of them.
-func TestFaultAbruptClients(t *testing.T) {
+// startAbrupt starts the agent of the callers, and behind it that of the shop and a provider of com.example.Both.
+func startAbrupt(t *testing.T) *daemon {
+	t.Helper()
 	p := newProvider(t, "127.0.0.1", echo)
 	b := startMotand(t, exportShop(webSite(t)))
 	if status, text, err := fetch("GET", b.url("mgmt", "/200"), ""); err != nil || status != 200 {
@@ -121,6 +121,13 @@ func TestFaultAbruptClients(t *testing.T) {
 	}
 	d := startMotand(t, abruptYAML(b.port("export"), p.listener.Addr().String()))
 	await(t, "the first answer", func() bool { return askShop(t, d.setup, "GET", "/api/x", "").status == 200 })
+	return d
+}
+
+// TestFaultAbruptClients has callers connect, send, and close without reading, or reset the connection in the middle of a call, of
+// its body, or of its answer. Answers of theirs are dropped, and nothing is left of them.
+func TestFaultAbruptClients(t *testing.T) {
+	d := startAbrupt(t)
 	megabyte := strings.Repeat("x", 1<<20)
 	raw := fmt.Sprintf("POST /api/back HTTP/1.1\r\nHost: shop.example.com\r\nContent-Length: %d\r\n\r\n%s", len(megabyte), megabyte)
 	rpc := "POST /rpc/com.example.Both/echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\nContent-Length: 100000\r\n\r\n" + megabyte[:100_000]
@@ -197,13 +204,7 @@ func (c *abruptClient) run(addr string) error {
 // TestFaultUnreadResponses has clients ask for large responses of a site and read nothing of them. What motand holds for them is
 // bounded, and others are answered.
 func TestFaultUnreadResponses(t *testing.T) {
-	p := newProvider(t, "127.0.0.1", echo)
-	b := startMotand(t, exportShop(webSite(t)))
-	if status, text, err := fetch("GET", b.url("mgmt", "/200"), ""); err != nil || status != 200 {
-		t.Fatalf("/200: got %d %s, %v", status, text, err)
-	}
-	d := startMotand(t, abruptYAML(b.port("export"), p.listener.Addr().String()))
-	await(t, "the first answer", func() bool { return askShop(t, d.setup, "GET", "/api/x", "").status == 200 })
+	d := startAbrupt(t)
 	before := d.resources()
 	const size = 4 << 20
 	raw := fmt.Sprintf("POST /api/back HTTP/1.1\r\nHost: shop.example.com\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size))
