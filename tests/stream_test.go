@@ -53,6 +53,7 @@ type stream struct {
 	most   int
 	room   chan struct{}
 	stop   chan struct{} // closed: nothing further is sent
+	silent chan struct{} // closed when nothing further is sent
 	ended  chan struct{} // closed when nothing is received any more
 	done   sync.WaitGroup
 	good   atomic.Int64 // answers with what was sent
@@ -69,7 +70,7 @@ func startStream(t testing.TB, name, addr string, bodies randomBytes, most, wind
 	t.Helper()
 	s := &stream{
 		name: name, pipe: newPipe(t, addr), bodies: bodies, most: most,
-		room: make(chan struct{}, window), stop: make(chan struct{}), ended: make(chan struct{}),
+		room: make(chan struct{}, window), stop: make(chan struct{}), silent: make(chan struct{}), ended: make(chan struct{}),
 		waiting: make(map[uint64][]byte), answered: make(map[uint64]string),
 	}
 	s.done.Go(s.send)    // ends with stop or the connection
@@ -81,6 +82,7 @@ func startStream(t testing.TB, name, addr string, bodies randomBytes, most, wind
 func (s *stream) call(id uint64) string { return s.name + "/" + strconv.FormatUint(id, 10) }
 
 func (s *stream) send() {
+	defer close(s.silent)
 	r := rand.New(rand.NewPCG(uint64(len(s.name)), rand.Uint64()))
 	for id := uint64(1); ; id++ {
 		select {
@@ -212,8 +214,13 @@ func reached(streams []*stream, w *witness) bool {
 	return true
 }
 
+// stopStreams returns when all that the streams have to send has left them: only then may a test say that they had
+// stopped before something else happened.
 func stopStreams(streams []*stream) {
 	for _, s := range streams {
 		close(s.stop)
+	}
+	for _, s := range streams {
+		<-s.silent
 	}
 }
