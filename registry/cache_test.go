@@ -22,13 +22,30 @@ func (silent) Announce(context.Context, Node) error               { return nil }
 // cache returns reg with a memory in dir and without a Prober.
 func cache(t *testing.T, reg Registry, dir string, rule Protection) *Cache {
 	t.Helper()
-	return Cached(reg, CacheOptions{ID: "zk", Store: NewStore(dir, testLog(t)), Protection: rule, Log: testLog(t)})
+	return Cached(reg, CacheOptions{ID: "zk", Store: newStore(t, dir), Protection: rule, Log: testLog(t)})
+}
+
+// newStore writes into dir until the test ends.
+func newStore(t *testing.T, dir string) *Store {
+	t.Helper()
+	return ending(t, NewStore(dir, testLog(t)))
+}
+
+// ending has nothing written any more when the test ends.
+func ending(t *testing.T, s *Store) *Store {
+	t.Helper()
+	t.Cleanup(func() {
+		if err := s.Hold(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
 }
 
 // remember puts nodes of hello on disk, as an earlier run would have left them.
 func remember(t *testing.T, dir, id string, nodes ...Node) {
 	t.Helper()
-	s := NewStore(dir, testLog(t))
+	s := newStore(t, dir)
 	s.join(id)
 	s.open(id, hello.key()).put(knowledge{nodes: pack(nodes), told: time.Unix(1700000000, 0)})
 	if err := s.Flush(t.Context()); err != nil {
@@ -39,7 +56,7 @@ func remember(t *testing.T, dir, id string, nodes ...Node) {
 // remembered returns what is on disk about hello.
 func remembered(t *testing.T, dir, id string) (knowledge, bool) {
 	t.Helper()
-	s := NewStore(dir, testLog(t))
+	s := newStore(t, dir)
 	if err := s.Hold(t.Context()); err != nil { // it would write what is missing
 		t.Fatal(err)
 	}

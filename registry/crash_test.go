@@ -20,7 +20,7 @@ func TestStoreWriter(t *testing.T) {
 	if dir == "" {
 		t.Skip("skipped: TestStoreKilled runs it in a process of its own")
 	}
-	s := NewStore(dir, testLog(t))
+	s := newStore(t, dir)
 	s.join("zk")
 	r := s.open("zk", hello.key())
 	fmt.Println("writing") //nolint:forbidigo // the parent waits for it

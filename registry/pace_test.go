@@ -73,7 +73,7 @@ func TestCacheFlapping(t *testing.T) {
 		var reg Static
 		stable, flapping := node(t, "10.0.0.1:1"), node(t, "10.0.0.2:1")
 		reg.Set(hello, stable, flapping)
-		c := Cached(&reg, CacheOptions{Store: NewStore(dir, testLog(t)), Log: testLog(t)})
+		c := Cached(&reg, CacheOptions{Store: newStore(t, dir), Log: testLog(t)})
 		got := watch(t.Context(), t, c, hello)
 		synctest.Wait()
 		for range 50 {
@@ -96,7 +96,7 @@ func TestMergedIsPaced(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		var a, b Static
-		store := NewStore(dir, testLog(t))
+		store := newStore(t, dir)
 		m := Merge(Cached(&a, CacheOptions{ID: "a", Store: store}), Cached(&b, CacheOptions{ID: "b", Store: store}))
 		got := watch(t.Context(), t, m, hello)
 		for i := range 100 {

@@ -61,7 +61,7 @@ func TestCacheKeepsWhoAnswers(t *testing.T) {
 		all := ports(t, "1 2 3 4 5 6 7 8 9 10")
 		reg.Set(hello, all...)
 		c := Cached(&reg, CacheOptions{
-			ID: "zk", Store: NewStore(dir, testLog(t)), Prober: alive, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			ID: "zk", Store: newStore(t, dir), Prober: alive, Log: slog.New(slog.NewTextHandler(&log, nil)),
 		})
 		got := watch(t.Context(), t, c, hello)
 		synctest.Wait()
@@ -111,7 +111,7 @@ func TestCacheEmptyListThatIsTrue(t *testing.T) {
 		reg.Set(hello, ports(t, "1 2")...)
 		alive.kill("10.0.0.1:1", syscall.ECONNREFUSED)
 		alive.kill("10.0.0.1:2", syscall.ECONNREFUSED)
-		c := Cached(&reg, CacheOptions{ID: "zk", Store: NewStore(dir, testLog(t)), Prober: alive, Log: testLog(t)})
+		c := Cached(&reg, CacheOptions{ID: "zk", Store: newStore(t, dir), Prober: alive, Log: testLog(t)})
 		got := watch(t.Context(), t, c, hello)
 		synctest.Wait()
 		reg.Set(hello)
@@ -135,7 +135,7 @@ func TestCacheLosesEverything(t *testing.T) {
 		var reg Static
 		var log bytes.Buffer
 		alive := new(answers)
-		c := Cached(&reg, CacheOptions{Store: NewStore(dir, testLog(t)), Prober: alive, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		c := Cached(&reg, CacheOptions{Store: newStore(t, dir), Prober: alive, Log: slog.New(slog.NewTextHandler(&log, nil))})
 		ctx, cancel := context.WithCancel(t.Context())
 		service := func(i int) Service { return Service{Group: hello.Group, Path: fmt.Sprintf("com.example.S%d", i)} }
 		receivers := make([]*receiver, services)
@@ -182,7 +182,7 @@ func TestCacheProtectsWhatIsOnDisk(t *testing.T) {
 		alive := new(answers)
 		alive.kill("10.0.0.1:2", syscall.EHOSTUNREACH)
 		reg.Set(hello, ports(t, "1")...)
-		c := Cached(&reg, CacheOptions{ID: "zk", Store: NewStore(dir, testLog(t)), Prober: alive, Log: testLog(t)})
+		c := Cached(&reg, CacheOptions{ID: "zk", Store: newStore(t, dir), Prober: alive, Log: testLog(t)})
 		got := watch(t.Context(), t, c, hello)
 		time.Sleep(5 * time.Second)
 		synctest.Wait()

@@ -179,7 +179,7 @@ func TestCacheFallsBack(t *testing.T) {
 	dir := t.TempDir()
 	remember(t, dir, "zk", node(t, "10.0.0.1:1"))
 	remember(t, dir, "zk", node(t, "10.0.0.2:1"))
-	path := NewStore(dir, testLog(t)).journal.path
+	path := newStore(t, dir).journal.path
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -187,7 +187,7 @@ func TestCacheFallsBack(t *testing.T) {
 	write(t, path, strings.Replace(string(data), "10.0.0.2", "10.0.0.3", 1))
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
-	c := Cached(silent{}, CacheOptions{ID: "zk", Store: NewStore(dir, logger), Log: logger})
+	c := Cached(silent{}, CacheOptions{ID: "zk", Store: ending(t, NewStore(dir, logger)), Log: logger})
 	watch(t.Context(), t, c, hello).expect(t, "10.0.0.1:1")
 	flushed(t, c)
 	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "damaged") {

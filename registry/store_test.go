@@ -29,7 +29,7 @@ func public(t *testing.T, dir string) []string {
 // registry's before the second's.
 func TestStoreOfTwoRegistries(t *testing.T) {
 	dir := t.TempDir()
-	store := NewStore(dir, testLog(t))
+	store := newStore(t, dir)
 	var zk, file Static
 	both := node(t, "10.0.0.2:1")
 	both.Params["from"] = "zk"
@@ -61,7 +61,7 @@ func TestStoreOfTwoRegistries(t *testing.T) {
 	}
 
 	// The next run hears of one of them only: the other's knowledge stays in the snapshot.
-	store = NewStore(dir, testLog(t))
+	store = newStore(t, dir)
 	var again Static // the first run's is still watched, and would be written by the first store
 	again.Set(hello, node(t, "10.0.0.4:1"))
 	m = Merge(
@@ -109,7 +109,7 @@ func TestStoreFailure(t *testing.T) {
 // A name that no disk takes is cut; what stands in the way of one service does not hold up others.
 func TestStoreOneServiceFails(t *testing.T) {
 	dir := t.TempDir()
-	s := NewStore(dir, testLog(t))
+	s := newStore(t, dir)
 	s.join("zk")
 	long := s.open("zk", serviceKey{strings.Repeat("g", 300), "s"})
 	bad := s.open("zk", serviceKey{"bad", "s"})
@@ -137,7 +137,7 @@ func TestStoreOneServiceFails(t *testing.T) {
 // Many changes in a second are one or two writings, and the last is on disk.
 func TestStorePace(t *testing.T) {
 	dir := t.TempDir()
-	s := NewStore(dir, testLog(t))
+	s := newStore(t, dir)
 	s.join("zk")
 	r := s.open("zk", hello.key())
 	began := time.Now()
@@ -166,7 +166,7 @@ func TestStorePace(t *testing.T) {
 // A link in the place of a file is replaced, and what it points to stays as it was.
 func TestStoreReplacesLinks(t *testing.T) {
 	dir := t.TempDir()
-	s := NewStore(dir, testLog(t))
+	s := newStore(t, dir)
 	s.join("zk")
 	r := s.open("zk", hello.key())
 	victim := filepath.Join(t.TempDir(), "victim")
@@ -195,7 +195,7 @@ func TestStoreReplacesLinks(t *testing.T) {
 func TestStoreAfterTheLastUse(t *testing.T) {
 	dir := t.TempDir()
 	remember(t, dir, "zk", ports(t, "1")...)
-	s := NewStore(dir, testLog(t))
+	s := newStore(t, dir)
 	s.join("zk")
 	told, read := s.open("zk", hello.key()), s.open("zk", serviceKey{"g", "read"})
 	told.close()
