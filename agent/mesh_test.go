@@ -28,9 +28,12 @@ func startMeshed(t *testing.T, c *conf.Config, x Extensions) *running {
 	t.Helper()
 	a := start(t, c, x)
 	motantest.Await(t, "the start", func() bool {
-		a.changing.Lock()
-		defer a.changing.Unlock()
-		return a.life != nil
+		select {
+		case <-a.begun:
+			return true
+		default:
+			return false
+		}
 	})
 	return a
 }

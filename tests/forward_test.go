@@ -184,11 +184,11 @@ func routesYAML(port int) string {
 	var registries, refers, services strings.Builder
 	for b := range backend(routedBackends) {
 		fmt.Fprintf(&registries, "  r%d: {protocol: direct, address: \"%s:%d\"}\n", b, b.host(), port)
-		fmt.Fprintf(&refers, "  r%d: {path: %s, group: %s, version: \"%s\", protocol: motan2, registry: r%d, requestTimeout: 30000}\n",
+		fmt.Fprintf(&refers, "  r%d: {path: %s, group: %s, version: \"%s\", protocol: motan2, registry: r%d, requestTimeout: 30000, connectTimeout: 30000}\n",
 			b, b.service(), b.group(), b.version(), b)
 		if b&2 == 0 {
 			fmt.Fprintf(&services, "  s%d: {path: %s, group: %s, protocol: motan2, provider: motan2, proxy: \"motan2:%d\", proxy.host: %s, "+
-				"export: \"motan2:{{.export}}\", registry: none, requestTimeout: 30000}\n", b, b.service(), b.group(), port, b.exported())
+				"export: \"motan2:{{.export}}\", registry: none, requestTimeout: 30000, connectTimeout: 30000}\n", b, b.service(), b.group(), port, b.exported())
 		}
 	}
 	return agentYAML + "\nmotan-registry:\n  none: {protocol: local}\n" + registries.String() +

@@ -48,13 +48,17 @@ type tree struct {
 
 const echoPath = "/motan/demo/com.example.Echo"
 
-// children are the names below a path; none where it does not exist.
-func (z tree) children(path string) []string {
+// children are the names below a path; none where it does not exist. A server that has just been restarted is waited for.
+func (z tree) children(path string) (names []string) {
 	z.t.Helper()
-	names, _, err := z.conn.Children(path)
-	if err != nil && err != zk.ErrNoNode { //nolint:errorlint // the client returns it as it is
-		z.t.Fatalf("children of %s: %v", path, err)
-	}
+	await(z.t, "the children of "+path, func() bool {
+		var err error
+		names, _, err = z.conn.Children(path)
+		if !slices.Contains([]error{nil, zk.ErrNoNode, zk.ErrNoServer, zk.ErrConnectionClosed, zk.ErrSessionExpired}, err) {
+			z.t.Fatalf("children of %s: %v", path, err)
+		}
+		return err == nil || err == zk.ErrNoNode //nolint:errorlint // the client returns it as it is
+	})
 	return names
 }
 
