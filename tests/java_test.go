@@ -170,17 +170,10 @@ func TestJavaTakesTypes(t *testing.T) {
 	if answer := plain.rpc(javaService, "typed", args); answer.status == http.StatusOK {
 		t.Errorf("Java takes a long for an int now: got %s without the types", answer.body)
 	}
-	for program, client := range map[string]string{"php": "motand.php", "python3": "motand.py"} {
-		t.Run(program, func(t *testing.T) {
-			needClient(t, program, "curl.php")
-			path, err := filepath.Abs(filepath.Join("..", "scripts", "clients", client))
-			if err != nil {
-				t.Fatal(err)
-			}
-			script := testdata(t, "clients", map[string]string{"php": "typed.php", "python3": "typed.py"}[program])
-			if got := strings.TrimSpace(run(t, 0, t.TempDir(), program, script, path, described.url("http", ""), types)); got != strings.Trim(want, `"`) {
-				t.Errorf("got %s, want %s", got, want)
-			}
+	for program, client := range ourClients {
+		t.Run(client, func(t *testing.T) {
+			bytes := strings.Replace(args, `"AQI="`, `{"$bytes":"AQI="}`, 1)
+			callByClient(t, program, described.url("http", ""), []clientCall{{"a", javaService, "typed", bytes, `{"signature":"` + types + `","timeout":20000}`, want}})
 		})
 	}
 }
