@@ -9,12 +9,17 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/motand/motand/tests/bench/proc"
 )
 
 const (
 	endpoints    = 10   // of each service
 	listServices = 1000 // in one file of the registry; with their nodes they stay below the size that one may have
 	crowdHosts   = 10_000
+
+	settleTime = 2 * time.Minute
+	settledCPU = 20 * time.Millisecond // of a second
 )
 
 // crowded are the contenders of a scenario with many services: motand with the service that is called alone, with all
@@ -59,7 +64,10 @@ func startCrowd(ctx context.Context, w *site, name, exe string, services int, re
 	if err := s.run(h, func(h *host) *exec.Cmd { return motandOf(exe)(h) }); err != nil {
 		return nil, err
 	}
-	if err := s.ready(ctx, w, nil); err != nil {
+	if err = s.ready(ctx, w, nil); err == nil {
+		err = s.settle(ctx)
+	}
+	if err != nil {
 		s.stop()
 		return nil, err
 	}
@@ -73,6 +81,30 @@ func startCrowd(ctx context.Context, w *site, name, exe string, services int, re
 		}
 	}
 	return s, nil
+}
+
+// settle waits for the work of a start to be done, such as writing what was found to disk: for a second in which the
+// processes take next to no CPU. Where there is none within settleTime it is measured as it is.
+func (s *subject) settle(ctx context.Context) error {
+	ids, err := pids(s.processes)
+	if err != nil {
+		return err
+	}
+	before, err := proc.FS{}.CPU(ids...)
+	for end := time.Now().Add(settleTime); err == nil && time.Now().Before(end); {
+		if err := rest(ctx, time.Second); err != nil {
+			return err
+		}
+		now, err := proc.FS{}.CPU(ids...)
+		if err != nil {
+			return err
+		}
+		if now.Since(before) < settledCPU {
+			return nil
+		}
+		before = now
+	}
+	return err
 }
 
 // files is how many files there are.
