@@ -35,7 +35,7 @@ func newStore(t *testing.T, dir string) *Store {
 func ending(t *testing.T, s *Store) *Store {
 	t.Helper()
 	t.Cleanup(func() {
-		if err := s.Hold(context.Background()); err != nil {
+		if err := s.Hold(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
 		}
 	})
