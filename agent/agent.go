@@ -190,6 +190,7 @@ func (a *Agent) motanServer(c *conf.Agent, h motan.Handler) *motan.Server {
 		MaxContentLength: c.MaxContentLength,
 		FrameTimeout:     c.FrameTimeout,
 		MaxConns:         c.MaxConnections,
+		Room:             &motan.Room{Limit: int64(c.BytesInFlight) / 2}, // each its own: requests that go from one to the other must not wait for themselves
 		Logger:           a.log,
 	}
 }

@@ -27,7 +27,7 @@ var fixed = map[string]string{
 	"LogAsync": "log_async", "LogBufferSize": "log_buffer_size",
 	"TraceEndpoint": "traceEndpoint", "TraceHeaders": "OTEL_EXPORTER_OTLP_HEADERS", "TraceFile": "traceFile", "TraceQueueSize": "traceQueueSize",
 	"PIDFile": "pidfile", "RuntimeDir": "runtime_dir", "SnapshotDir": "snapshot_dir",
-	"MaxContentLength": "maxContentLength", "FrameTimeout": "frameTimeout", "MaxConnections": "maxConnections",
+	"MaxContentLength": "maxContentLength", "FrameTimeout": "frameTimeout", "MaxConnections": "maxConnections", "BytesInFlight": "maxBytesInFlight",
 	"Processors": "processors", "WatchConfig": "watchConfig",
 	"Pool": "-pool", "IDC": "-idc", "LocalIP": "-localIP", "Recover": "recover",
 }

@@ -78,6 +78,7 @@ func (a *Agent) listenerFigures() []metrics.Figure {
 				}
 			},
 		},
+		a.bytesHeld(), a.noRoom(),
 		counter("motand_unknown_service_total", "Calls from other hosts for a service that is not exported here.", func() float64 { return float64(a.inbound.missing.Load()) }),
 		counter("motand_access_log_dropped_total", "Access log lines that were lost because writing failed (a full disk) or was too slow.", func() float64 { return float64(a.compiler.accessLog.Dropped()) }),
 		counter("motand_log_dropped_total", "Lines of the log that were lost because writing failed or was too slow.", func() float64 { return float64(a.logs.lost()) }),
@@ -86,6 +87,36 @@ func (a *Agent) listenerFigures() []metrics.Figure {
 		counter("motand_management_connections_refused_total", "Connections to the management port that were closed because there were too many.", func() float64 { return float64(a.management.crowd.refused.Load()) }),
 		counter("motand_commands_ignored_total", "Commands of registries, or parts of them, that were ignored because they mean nothing.", func() float64 { return float64(a.snapshot.Load().commands.wrong.Load()) }),
 		gauge("motand_uptime_seconds", "Time since the process began to serve.", func() float64 { return time.Since(a.started).Seconds() }),
+	}
+}
+
+// rooms are those of the listeners for Motan.
+func (a *Agent) rooms() map[string]*motan.Room {
+	return map[string]*motan.Room{"motan": a.motanIn.Room, "export": a.exportIn.Room}
+}
+
+func (a *Agent) bytesHeld() metrics.Figure {
+	return metrics.Figure{
+		Name: "motand_bytes_held", Help: "Bytes of large or many requests and answers that are held for callers, of a quarter of maxBytesInFlight each.", Labels: []string{"listener", "kind"},
+		Read: func(emit func(float64, ...string)) {
+			for name, r := range a.rooms() {
+				requests, answers := r.Held()
+				emit(float64(requests), name, "requests")
+				emit(float64(answers), name, "answers")
+			}
+		},
+	}
+}
+
+func (a *Agent) noRoom() metrics.Figure {
+	return metrics.Figure{
+		Name: "motand_no_room_total", Help: "How often a caller's connection had to wait, or was closed, because of maxBytesInFlight.", Labels: []string{"listener", "outcome"}, Counter: true,
+		Read: func(emit func(float64, ...string)) {
+			for name, r := range a.rooms() {
+				emit(float64(r.Waited.Load()), name, "waited")
+				emit(float64(r.Closed.Load()), name, "closed")
+			}
+		},
 	}
 }
 

@@ -89,6 +89,7 @@ type Agent struct {
 	PropagationDelay time.Duration // between withdrawal and ceasing to accept, default 3 s
 	FrameTimeout     time.Duration // a frame that has begun must be whole within it, default 10 s
 	MaxConnections   int           // per listener, default 20000
+	BytesInFlight    int           // maxBytesInFlight, default 1073741824
 	Processors       int           // threads that run at once; 0, the default, follows the load
 	ReloadGuard      int           // percent more of calls that fail, from which on a reload is taken back; 0, the default, is never
 	ReloadGuardTime  time.Duration // for how long a reload is in doubt, default 30 s
@@ -159,6 +160,7 @@ func (c *checker) readAgent() {
 	a.PropagationDelay = v.duration("propagationDelay")
 	a.FrameTimeout = v.duration("frameTimeout")
 	a.MaxConnections = v.int("maxConnections")
+	a.BytesInFlight = v.int("maxBytesInFlight")
 	a.Processors = v.int("processors")
 	a.StrictGroup = v.bool("strictGroup")
 	a.Labels = c.pairs(v, sectionAgent, "labels")

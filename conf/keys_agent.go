@@ -101,6 +101,7 @@ func ourAgentKeys() []Key {
 		{Name: "propagationDelay", Type: Int, Unit: "ms", Default: "3000", Since: motand, Description: "wait between withdrawal from the registry and ceasing to accept"},
 		{Name: "frameTimeout", Type: Int, Unit: "ms", Default: "10000", Min: 1, Since: motand, Description: "a frame that has begun must be whole within it"},
 		{Name: "maxConnections", Type: Int, Default: "20000", Min: 1, Since: motand, Description: "connections per listener"},
+		{Name: "maxBytesInFlight", Type: Int, Unit: "bytes", Default: "1073741824", Min: 1 << 20, Since: motand, Description: "requests and answers of all Motan callers that are held at one time, beside 64 KiB of each for each connection: a quarter each for requests and answers of programs on this host and of other hosts; senders wait beyond it, and who does not read answers is closed"},
 		{Name: "processors", Type: Int, Default: "0", Max: 1024, Since: motand, Description: "threads that run at once; 0 begins with one and follows the load"},
 		{Name: "recover", Type: Bool, Default: "false", Since: motand, Description: "restore after a restart what /200 and /503 and local programs have asked for; as the flag -recover"},
 		{Name: "watchConfig", Type: Bool, Default: "false", Since: motand, Description: "read the configuration again when its file or folder has changed, as at SIGHUP"},

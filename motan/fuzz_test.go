@@ -91,17 +91,24 @@ func FuzzMetadata(f *testing.F) {
 	})
 }
 
-// FuzzServer sends anything to a server: it must go on serving others.
+// FuzzServer sends anything to a server: it must go on serving others, and nothing of its room is held afterwards.
 func FuzzServer(f *testing.F) {
 	for _, v := range vectors(f) {
 		f.Add(v.bytes(f))
 	}
-	s := serve(f, &motan.Server{Handler: echo, MaxContentLength: 1 << 16})
+	large := sized("m", 100<<10)
+	f.Add(large)
+	f.Add(large[:90<<10])
+	f.Add(append(large, large[:70<<10]...))
+	f.Add(append(large, "GET"...))
+	r := &motan.Room{Limit: 1 << 16}
+	s := serve(f, &motan.Server{Handler: echo, MaxContentLength: 1 << 17, Room: r})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c := motantest.Dial(t, s.addr)
 		c.Write(data)
 		if err := c.Conn.(interface{ CloseWrite() error }).CloseWrite(); err == nil { // else it was closed already
 			c.AwaitClose()
 		}
+		awaitHeld(t, r, 0)
 	})
 }

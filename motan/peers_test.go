@@ -21,7 +21,7 @@ type running struct {
 	done chan error // what Serve returned
 }
 
-// serve runs s on a TCP port until the test ends.
+// serve runs s on a TCP port until the test ends, and checks that nothing of its room is held then.
 func serve(t testing.TB, s *motan.Server) *running {
 	t.Helper()
 	return serveOn(t, s, "tcp", "127.0.0.1:0")
@@ -42,6 +42,9 @@ func serveOn(t testing.TB, s *motan.Server, network, addr string) *running {
 	if s.Logger == nil {
 		s.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
+	if s.Room == nil {
+		s.Room = new(motan.Room)
+	}
 	r := &running{Server: s, addr: l.Addr().String(), done: make(chan error, 1)}
 	if network == "unix" {
 		r.addr = "unix://" + r.addr
@@ -52,6 +55,10 @@ func serveOn(t testing.TB, s *motan.Server, network, addr string) *running {
 		if err := <-r.done; !errors.Is(err, motan.ErrServerClosed) {
 			t.Errorf("Serve returned %v", err)
 		}
+		motantest.Await(t, "what callers held", func() bool {
+			requests, answers := s.Room.Held()
+			return requests == 0 && answers == 0
+		})
 	})
 	return r
 }

@@ -27,6 +27,8 @@ type reader struct {
 	raw     syscall.RawConn
 	limit   int           // maxContentLength
 	patient time.Duration // how long a frame that has begun may take; 0 means for ever
+	share   *share        // what large frames hold of a room; nil where they need none
+	claimed int64         // what the frame that has begun holds of it
 
 	buf      []byte // pooled; data that is not yet consumed is buf[from:to]
 	from, to int
@@ -58,6 +60,9 @@ func (r *reader) preload(data []byte) {
 		b := getBuffer(max(len(data), readBytes))
 		r.buf, r.end = b[:cap(b)], cap(b)
 		r.to = copy(r.buf, data)
+		if r.share != nil {
+			r.claimed = int64(cap(b) - ownBytes)
+		}
 	}
 }
 
@@ -90,7 +95,7 @@ func (r *reader) next() ([]byte, error) {
 	}
 	frame := r.buf[r.from : r.from+size]
 	r.from += size
-	r.timedTo = 0
+	r.timedTo, r.claimed = 0, 0
 	return frame, nil
 }
 
@@ -121,17 +126,20 @@ func (r *reader) more() error {
 	if err != nil {
 		return err
 	}
-	if err := r.hurry(left); err != nil {
-		return err
-	}
 	if r.from > 0 && size > len(r.buf)-r.from {
 		copy(r.buf, r.buf[r.from:r.to])
 		r.from, r.to = 0, left
 	}
 	if r.to == len(r.buf) { // larger than the buffer: grow with what has arrived, not with what was announced
+		if err := r.claim(size); err != nil {
+			return err
+		}
 		grown := append(getBuffer(min(size, growth*len(r.buf))), r.buf[:r.to]...)
 		putBuffer(r.buf)
 		r.buf = grown[:cap(grown)]
+	}
+	if err := r.hurry(left); err != nil {
+		return err
 	}
 	r.end = len(r.buf)
 	if size > readBytes {
@@ -143,12 +151,32 @@ func (r *reader) more() error {
 	return r.read()
 }
 
+// claim waits for room for a frame of that size: for all of it at once, so that no two wait for what the other one holds.
+func (r *reader) claim(size int) error {
+	bytes := int64(size - ownBytes)
+	if r.share == nil || bytes <= r.claimed {
+		return nil
+	}
+	waited, err := r.share.claim(bytes, r.patient)
+	if err != nil {
+		return err
+	}
+	r.claimed = bytes
+	if waited { // while nothing was read
+		r.again()
+	}
+	return nil
+}
+
 // hurry gives a frame that has begun the time patient to arrive, and as much again for each
-// further readBytes of it. The time is that of now and not of the batch: the batch may have
+// further readBytes of it, unless it holds room that others wait for. The time is that of now and not of the batch: the batch may have
 // been held back until a deadline set before was over.
 func (r *reader) hurry(left int) error {
 	now := Now()
 	if r.patient == 0 || left < r.timedTo || r.timed && r.timedTo == 0 && now-r.timedAt < int64(r.patient)/8 {
+		return nil
+	}
+	if r.timed && r.claimed > 0 && r.share.pressed() {
 		return nil
 	}
 	r.timed, r.timedAt = true, now

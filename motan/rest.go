@@ -34,22 +34,22 @@ type restRoom struct {
 
 // enterRoom has c looked at from now on. The caller holds s.mu and has counted c.
 func (s *Server) enterRoom(c *serverConn) {
-	if s.room == nil && c.raw != nil && s.RestAfter >= 0 {
+	if s.rests == nil && c.raw != nil && s.RestAfter >= 0 {
 		waits, err := newWaiting()
 		if err != nil {
 			return
 		}
-		s.room = &restRoom{waits: waits, conns: make(map[int32]*serverConn)}
+		s.rests = &restRoom{waits: waits, conns: make(map[int32]*serverConn)}
 		s.readers.Add(1)
-		go s.keepRoom(s.room) // ends a moment after the last connection, or with Close and Shutdown
+		go s.keepRoom(s.rests) // ends a moment after the last connection, or with Close and Shutdown
 	}
-	c.rests = s.room
+	c.rests = s.rests
 }
 
 // closeRoom ends the goroutine of the room.
 func (s *Server) closeRoom() {
 	s.mu.Lock()
-	room := s.room
+	room := s.rests
 	s.mu.Unlock()
 	if room != nil {
 		room.waits.close()
@@ -78,8 +78,8 @@ func (s *Server) keepRoom(room *restRoom) {
 		}
 	}
 	s.mu.Lock()
-	if s.room == room {
-		s.room = nil
+	if s.rests == room {
+		s.rests = nil
 	}
 	s.mu.Unlock()
 	room.close()
@@ -98,7 +98,7 @@ func (s *Server) sendToRest(idle time.Duration) bool {
 		}
 	}
 	if len(s.conns) == 0 {
-		s.room = nil // under mu, so that the next connection opens another one
+		s.rests = nil // under mu, so that the next connection opens another one
 		return false
 	}
 	return true

@@ -24,6 +24,7 @@ type Server struct {
 	MaxInFlight      int           // calls of one connection; 0 means 4096; its reader waits beyond
 	MaxInFlightBytes int           // of their requests; 0 means 64 MiB; likewise
 	RestAfter        time.Duration // without a byte a connection gives up its goroutine after this; 0 means 3 s, below 0 never
+	Room             *Room         // bounds what all connections hold together, here and at other servers that have it; nil for no such bound
 	Logger           *slog.Logger  // nil means slog.Default
 
 	Stats ServerStats
@@ -32,7 +33,7 @@ type Server struct {
 	listeners map[net.Listener]struct{} // guarded by mu
 	conns     map[*serverConn]struct{}  // guarded by mu
 	closed    bool                      // guarded by mu
-	room      *restRoom                 // guarded by mu; nil while there is no connection that could rest
+	rests     *restRoom                 // guarded by mu; nil while there is no connection that could rest
 	handing   *handOver                 // guarded by mu; nil while no connection is given up
 	draining  atomic.Bool
 	lastLog   atomic.Int64
@@ -53,7 +54,7 @@ type ServerStats struct {
 	// Connections closed by the server, by reason.
 	Malformed atomic.Int64 // the bytes are not Motan2
 	Oversize  atomic.Int64 // over maxContentLength
-	Slow      atomic.Int64 // a frame did not arrive within FrameTimeout, or answers were not read
+	Slow      atomic.Int64 // a frame did not arrive within FrameTimeout or there was no room for it, or answers were not read
 	Refused   atomic.Int64 // over MaxConns
 	Truncated atomic.Int64 // ended by the client in the middle of a frame
 }
@@ -241,7 +242,7 @@ func (s *Server) ended(c *serverConn, err error) {
 		s.Stats.Oversize.Add(1)
 	case errors.Is(err, ErrMagic), errors.Is(err, ErrVersion), errors.Is(err, ErrMotan1):
 		s.Stats.Malformed.Add(1)
-	case errors.Is(err, os.ErrDeadlineExceeded) && !c.stopped.Load(), errors.Is(err, errQueueFull):
+	case errors.Is(err, os.ErrDeadlineExceeded) && !c.stopped.Load(), errors.Is(err, errQueueFull), errors.Is(err, errNoRoom):
 		s.Stats.Slow.Add(1)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		s.Stats.Truncated.Add(1)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -24,12 +25,14 @@ type serverConn struct {
 	conn   net.Conn
 	remote string // the client's IP
 
-	inFlight  atomic.Int64  // calls that were read and whose answers are not queued, see load
-	answered  int64         // guarded by mu; calls whose answers were queued, not yet told to the server's statistics
-	waiting   atomic.Bool   // the reader waits for inFlight to fall
-	room      chan struct{} // of one: they fell while waiting
-	parked    []parked      // guarded by mu; answers that are not queued yet, oldest first
-	parkedSum int           // guarded by mu; their bytes
+	inFlight  atomic.Int64 // calls that were read and whose answers are not queued, see oneCall
+	answered  int64        // guarded by mu; calls whose answers were queued, not yet told to the server's statistics
+	watched   atomic.Bool  // the reader waits for inFlight to fall, or share counts it
+	share     share        // of the server's room
+	parked    []parked     // guarded by mu; answers that are not queued yet, oldest first
+	parkedSum int          // guarded by mu; their bytes
+	parkedFor atomic.Int64 // written under mu; the bytes of the requests that they answer, of those in flight
+	held      int64        // guarded by mu; what share counts of answers
 	lastRead  atomic.Int64
 	partial   atomic.Bool // a frame has begun
 	stopped   atomic.Bool // no further frame is read
@@ -51,16 +54,14 @@ type parked struct {
 	requestBytes int
 }
 
-// oneCall is what a call adds to serverConn.inFlight besides the bytes of its request, which are below.
-const oneCall = 1 << 40
-
 // answerLimit is how many bytes of answers may wait for a client.
 const answerLimit = 256 << 20
 
 var _ Returner = (*serverConn)(nil)
 
 func newServerConn(s *Server, conn net.Conn) *serverConn {
-	c := &serverConn{server: s, conn: conn, remote: hostOf(conn.RemoteAddr()), room: make(chan struct{}, 1)}
+	c := &serverConn{server: s, conn: conn, remote: hostOf(conn.RemoteAddr())}
+	c.share.room, c.share.conn, c.share.eased = s.Room, c, make(chan struct{}, 1)
 	c.fail = func(err error) {
 		if errors.Is(err, errQueueFull) || errors.Is(err, os.ErrDeadlineExceeded) {
 			c.server.ended(c, err)
@@ -94,7 +95,12 @@ func (c *serverConn) serve() (rests bool) {
 		patient = defaultFrameTimeout
 	}
 	r := newReader(c.conn, c.server.MaxContentLength, patient)
-	r.preload(c.unread)
+	if c.share.room != nil {
+		r.share = &c.share
+	}
+	if r.preload(c.unread); r.claimed > 0 {
+		c.share.read(r.claimed)
+	}
 	c.unread = nil
 	err := c.read(r)
 	for c.mayLeave(err) {
@@ -107,8 +113,12 @@ func (c *serverConn) serve() (rests bool) {
 		}
 	}
 	r.drop()
-	if errors.Is(err, errResting) || errors.Is(err, errGivenUp) {
-		return errors.Is(err, errResting)
+	if errors.Is(err, errResting) {
+		return true
+	}
+	c.share.read(0)
+	if errors.Is(err, errGivenUp) {
+		return false
 	}
 	c.server.ended(c, err)
 	if c.stopped.Load() {
@@ -128,7 +138,7 @@ func (c *serverConn) read(r *reader) error {
 		}
 		c.batch.yield()
 		c.batch.flush()
-		c.awaitRoom()
+		c.awaitRoom(r.claimed)
 		if c.stopped.Load() {
 			return errServerGone
 		}
@@ -199,18 +209,28 @@ func (c *serverConn) Return(call *Call, requestBytes int) bool {
 		call.Batch = nil
 		c.parked = append(c.parked, parked{call, requestBytes})
 		c.parkedSum += call.Reply.Size()
+		c.parkedFor.Add(int64(requestBytes))
 		over := c.parkedSum > answerLimit
+		victims := c.hold()
 		c.mu.Unlock()
-		if over {
+		if over && !slices.Contains(victims, c) {
 			c.fail(errQueueFull)
+		}
+		if evict(victims); c.watched.Load() {
+			c.share.settle()
 		}
 		return false
 	}
 	open := c.broken == nil
+	var victims []*serverConn
 	if open {
 		flush = c.answer(call)
+		if c.queued() > ownBytes {
+			victims = c.hold()
+		}
 	}
 	c.mu.Unlock()
+	evict(victims)
 	if !open {
 		c.server.Stats.InFlight.Add(-1)
 	}
@@ -240,6 +260,7 @@ func (c *serverConn) unpark() {
 	for ; n < len(c.parked) && !c.full(); n++ {
 		p := c.parked[n]
 		c.parkedSum -= p.call.Reply.Size()
+		c.parkedFor.Add(-int64(p.requestBytes))
 		c.answer(p.call)
 		p.call.Release()
 		c.done(p.requestBytes)
@@ -249,6 +270,10 @@ func (c *serverConn) unpark() {
 		c.parked = nil
 	}
 	c.tell()
+	if c.held > 0 || c.queued() > ownBytes {
+		c.held = beyondOwn(c.backlog())
+		c.share.keep(c.held, true)
+	}
 }
 
 // tell lets the server's statistics know what was answered since. Caller holds mu.
@@ -258,43 +283,6 @@ func (c *serverConn) tell() {
 		c.server.Stats.InFlight.Add(-c.answered)
 		c.answered = 0
 	}
-}
-
-// done takes a call off the count of those in flight.
-func (c *serverConn) done(requestBytes int) {
-	c.inFlight.Add(-oneCall - int64(requestBytes))
-	if c.waiting.Load() {
-		select {
-		case c.room <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// awaitRoom holds the client back that has too much in flight or does not read its answers:
-// what it goes on sending stays in the socket.
-func (c *serverConn) awaitRoom() {
-	if !c.crowded() {
-		return
-	}
-	c.waiting.Store(true)
-	for c.crowded() {
-		<-c.room // every call ends, if only by its deadline, and every answer is read or the connection closed
-	}
-	c.waiting.Store(false)
-}
-
-// crowded tells whether the client has as much in flight as it may have.
-func (c *serverConn) crowded() bool {
-	calls, bytes := int64(c.server.MaxInFlight), int64(c.server.MaxInFlightBytes)
-	if calls == 0 {
-		calls = defaultMaxInFlight
-	}
-	if bytes == 0 {
-		bytes = defaultInFlightBytes
-	}
-	n := c.inFlight.Load()
-	return n >= calls*oneCall || n%oneCall >= bytes
 }
 
 // quiet tells whether closing the connection now loses nothing that was begun.
@@ -316,6 +304,7 @@ func (c *serverConn) stopReading() {
 	if !c.finishing {
 		_ = c.conn.SetReadDeadline(time.Unix(1, 0)) // an error means that the connection is gone
 	}
+	c.share.wake()
 	c.rouse()
 }
 
@@ -358,9 +347,15 @@ func (c *serverConn) close() {
 	c.shut(errServerGone)
 	left := c.parked
 	c.parked, c.parkedSum = nil, 0
+	if c.held > 0 {
+		c.held = 0
+		c.share.keep(0, true)
+	}
 	c.mu.Unlock()
+	c.share.wake()
 	c.server.Stats.InFlight.Add(-int64(len(left)))
 	for _, p := range left {
+		c.parkedFor.Add(-int64(p.requestBytes))
 		p.call.Release()
 		c.done(p.requestBytes)
 	}

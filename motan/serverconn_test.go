@@ -33,7 +33,7 @@ func TestCrowded(t *testing.T) {
 			for range tt.calls {
 				c.inFlight.Add(oneCall + int64(tt.requestBytes))
 			}
-			if got := c.crowded(); got != tt.want {
+			if got := c.crowded(c.inFlight.Load()); got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 			for range tt.calls {

@@ -27,6 +27,93 @@ func holdsWithin(t *testing.T, d *daemon, most int64, attack func()) {
 	}
 }
 
+// throw writes data as far as motand takes it, on a goroutine that ends with the connection or with the test.
+func throw(t *testing.T, addr string, data []byte) {
+	t.Helper()
+	c := motantest.Dial(t, addr)
+	if err := c.Conn.(*net.TCPConn).SetWriteBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { // ends when the connection is closed, below at the latest
+		_, _ = c.Conn.Write(data)
+		close(done)
+	}()
+	t.Cleanup(func() {
+		_ = c.Conn.Close()
+		<-done
+	})
+}
+
+// roomYAML is bothYAML with 32 MiB for what callers make motand hold.
+func roomYAML(t *testing.T, frameTimeout string) string {
+	t.Helper()
+	return strings.Replace(bothYAML(newProvider(t, "127.0.0.1", echo).port), "propagationDelay: 0",
+		"frameTimeout: "+frameTimeout+"\n  maxBytesInFlight: 33554432", 1)
+}
+
+// TestFramesThatStop has a hundred connections send 9.9 MiB of a frame of 10 MiB and stop: they are taken in turn, and when they are
+// cut off, large calls get through again.
+func TestFramesThatStop(t *testing.T) {
+	d := startMotand(t, roomYAML(t, "2000"))
+	data := rawFrame{meta: echoMeta, body: make([]byte, 99<<20/10), bodySize: 10 << 20}.bytes()
+	large := bytes.Repeat([]byte("large"), 1<<20)
+	for _, port := range []string{"motan", "export"} {
+		t.Run(port, func(t *testing.T) {
+			const connections = 100
+			holdsWithin(t, d, 128<<20, func() {
+				guarded(t, d, func() {
+					before := closed(d, port, "slow")
+					for range connections {
+						throw(t, d.addr(port), data)
+					}
+					await(t, "most of them to wait", func() bool {
+						return d.metric("motand_no_room_total", "listener", port, "outcome", "waited") >= connections/2
+					})
+					if held := d.metric("motand_bytes_held"); held > 32<<20 {
+						t.Errorf("got %.0f bytes held, want at most %d", held, 32<<20)
+					}
+					await(t, "all to be closed as slow", func() bool { return closed(d, port, "slow") == before+connections })
+					reply := motantest.Dial(t, d.addr(port)).Call(motantest.Request("com.example.Both", "echo", large, "M_g", "demo"))
+					if !bytes.Equal(reply.Body(), large) {
+						t.Errorf("a large call: got %d bytes, want the %d sent", len(reply.Body()), len(large))
+					}
+				})
+			})
+			await(t, "everything to be given back", func() bool { return d.metric("motand_bytes_held") == 0 })
+		})
+	}
+}
+
+// TestAnswersThatNobodyReads has twenty connections ask for 20 MiB each and read nothing. Those are closed that have kept their answers
+// waiting for longest; others get their large answers meanwhile.
+func TestAnswersThatNobodyReads(t *testing.T) {
+	d := startMotand(t, roomYAML(t, "60000"))
+	large := rawFrame{meta: echoMeta, body: make([]byte, 1<<20)}.bytes()
+	for _, port := range []string{"motan", "export"} {
+		t.Run(port, func(t *testing.T) {
+			holdsWithin(t, d, 256<<20, func() {
+				guarded(t, d, func() {
+					for range 20 {
+						throw(t, d.addr(port), bytes.Repeat(large, 20))
+					}
+					c := motantest.Dial(t, d.addr(port))
+					for range 30 {
+						c.Write(large)
+						if reply := c.Receive(); len(reply.Body()) != 1<<20 {
+							t.Errorf("got %d bytes, want %d", len(reply.Body()), 1<<20)
+						}
+					}
+					await(t, "some to be closed for want of room", func() bool {
+						return d.metric("motand_no_room_total", "listener", port, "outcome", "closed") > 0
+					})
+				})
+			})
+			await(t, "everything to be given back", func() bool { return d.metric("motand_bytes_held") == 0 })
+		})
+	}
+}
+
 // TestAnnouncedBodies has 300 connections announce 10 MiB each and send one: memory follows what was sent,
 // and not what was announced. They end as too slow.
 func TestAnnouncedBodies(t *testing.T) {
@@ -40,9 +127,7 @@ func TestAnnouncedBodies(t *testing.T) {
 				guarded(t, d, func() {
 					before := closed(d, port, "slow")
 					for range connections {
-						// What the connection does not take at once is not wanted any more.
-						c := motantest.Dial(t, d.addr(port))
-						c.Write(data)
+						throw(t, d.addr(port), data)
 					}
 					await(t, "the connections to be closed as slow", func() bool { return closed(d, port, "slow") == before+connections })
 				})
