@@ -21,15 +21,12 @@ func (c *serverConn) done(requestBytes int) {
 // awaitRoom holds the client back that has too much in flight or does not read its answers, or that has large requests in flight
 // while all together have too many: what it goes on sending stays in the socket. Frame is what the frame that arrives holds of the room.
 func (c *serverConn) awaitRoom(frame int64) {
-	n := c.inFlight.Load()
-	crowded := c.crowded(n)
-	if !crowded && !c.share.counted && n%oneCall <= ownBytes {
+	if n := c.inFlight.Load(); !c.crowded(n) && !c.share.counted && n%oneCall <= ownBytes {
 		return
 	}
 	c.watched.Store(true)
-	for crowded {
+	for c.crowded(c.inFlight.Load()) { // looked at again, since what has ended before that did not wake anybody
 		<-c.share.eased // every call ends, if only by its deadline, and every answer is read or the connection closed
-		crowded = c.crowded(c.inFlight.Load())
 	}
 	if c.share.room == nil {
 		c.watched.Store(false)
