@@ -76,19 +76,39 @@ func TestFaultSlowClients(t *testing.T) {
 				}
 			})
 		}
+		load.answers(10)
+		load.take().clean(t, "calls of others while they connect")
+		load.goOn(briefly(500*time.Millisecond, 6*time.Second))
+		load.answers(10)
+		load.take().clean(t, "calls of others while they send")
 		all.Wait()
 		if n := closed.Load(); n != int64(connections) {
 			t.Errorf("%d of %d slow connections were closed", n, connections)
 		}
 	})
-	a := load.finish()
-	a.clean(t, "meanwhile")
+	load.finish().clean(t, "calls of others until they are cut off")
 	note(t, "slow connections", connections)
-	note(t, "calls of others meanwhile", a)
 	if n := d.metric("motand_http_refused_total", "reason", "slow"); n < float64(connections)/2 {
 		t.Errorf("motand_http_refused_total has %v slow ones, want those of %d connections", n, connections)
 	}
 	leavesNothing(t, d, before)
+	if *long {
+		rests(t, d, before.rss*1.1+float64(connections*4<<10)) // the runtime keeps its accounts of goroutines for the next ones
+	}
+}
+
+// rests waits until d, which has nothing to do, has so many bytes of memory at most.
+func rests(t *testing.T, d *daemon, most float64) {
+	t.Helper()
+	tick := time.NewTicker(7 * time.Second) // an agent that is asked all the time does not rest
+	defer tick.Stop()
+	var rss float64
+	await(t, "memory to be given back to the system", func() bool {
+		<-tick.C
+		rss = d.resources().rss
+		return rss <= most
+	})
+	note(t, "MiB resident after a rest", rss/(1<<20))
 }
 
 // leavesNothing waits until d has about as many goroutines and files as before, and no call and no body.
