@@ -126,7 +126,7 @@ func (d *folder) file(path string, by Position) *node {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if by != (Position{}) {
-			d.f.warnf(by, "", "%s does not exist and is left out", quote(full))
+			d.f.warnf(by, "", "%q does not exist and is left out", full) // its end tells more than its beginning, and no path is long
 		}
 		return nil
 	case err != nil:
