@@ -118,7 +118,7 @@ func TestRuns(t *testing.T) {
 	t.Setenv("TMPDIR", temp)
 	var table, log bytes.Buffer
 	err := run(t.Context(), []string{
-		"-quick", "-duration", "100ms", "-only", "P1,P5,P6-unix,P7,P8,P9,P10", "-idle", "50", "-services", "20", "-against", "motand,other,broken",
+		"-quick", "-duration", "100ms", "-only", "P1,P5,P6-unix,P7,P8,P9,P10", "-idle", "1000", "-services", "20", "-against", "motand,other,broken",
 		"-motand", exe, "-contender", `other=exec "` + exe + `" run -c "$MOTAND_BENCH_YAML"`, "-contender", "broken=echo no luck; exit 7", "-out", out,
 	}, &table, &log)
 	if err != nil {
