@@ -19,25 +19,14 @@ func sized(method string, bodyBytes int) []byte {
 	return motantest.Bytes(motantest.Request("s", method, make([]byte, bodyBytes)), 1)
 }
 
-// pour writes data until it is all gone or the connection ends, on a goroutine that ends with the test.
-func pour(t *testing.T, addr string, data []byte) *motantest.Client {
+// holdAndWait has a client hold room with most of frame and another one wait for it.
+func holdAndWait(t *testing.T, r *motan.Room, addr string, most, frame []byte) (holds, waits *motantest.Client) {
 	t.Helper()
-	c := motantest.Dial(t, addr)
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
-		if err := tcp.SetWriteBuffer(64 << 10); err != nil {
-			t.Fatal(err)
-		}
-	}
-	done := make(chan struct{})
-	go func() { // ends when the connection is closed, below at the latest
-		defer close(done)
-		_, _ = c.Conn.Write(data)
-	}()
-	t.Cleanup(func() {
-		_ = c.Conn.Close()
-		<-done
-	})
-	return c
+	holds = motantest.Pour(t, addr, most)
+	awaitHeld(t, r, 2<<20)
+	waits = motantest.Pour(t, addr, frame)
+	motantest.Await(t, "the other to wait", func() bool { return r.Waited.Load() == 1 })
+	return holds, waits
 }
 
 // awaitHeld waits until requests hold at least so many bytes, or nothing for 0.
@@ -59,7 +48,7 @@ func TestRoomOfFramesThatStop(t *testing.T) {
 	stopped = stopped[:len(stopped)-100<<10]
 	before := heapNow()
 	for range conns {
-		pour(t, s.addr, stopped)
+		motantest.Pour(t, s.addr, stopped)
 	}
 	small, most := motantest.Dial(t, other.addr), int64(0)
 	for r.Waited.Load() < conns/2 {
@@ -119,15 +108,12 @@ func TestRoomIsGivenBack(t *testing.T) {
 			r := &motan.Room{Limit: limit}
 			s := serve(t, &motan.Server{Handler: echo, Room: r, FrameTimeout: time.Minute})
 			if tt.end == nil {
-				pour(t, s.addr, tt.sent)
+				motantest.Pour(t, s.addr, tt.sent)
 				motantest.Await(t, "the frame", func() bool { return s.Stats.Calls.Load()+s.Stats.Heartbeats.Load() == 1 })
 				awaitHeld(t, r, 0)
 				return
 			}
-			c := pour(t, s.addr, tt.sent)
-			awaitHeld(t, r, 2<<20)
-			waits := pour(t, s.addr, frame)
-			motantest.Await(t, "the other to wait", func() bool { return r.Waited.Load() == 1 })
+			c, waits := holdAndWait(t, r, s.addr, tt.sent, frame)
 			tt.end(s, c)
 			if s.Stats.Open.Load() > 0 {
 				if f := waits.Receive(); len(f.Body()) != 3<<20 {
@@ -146,10 +132,7 @@ func TestRoomAtHandOver(t *testing.T) {
 	s := serve(t, &motan.Server{Handler: echo, Room: before, FrameTimeout: time.Minute})
 	next := serve(t, &motan.Server{Handler: echo, Room: after, FrameTimeout: time.Minute})
 	frame := sized("m", 3<<20)
-	begun := pour(t, s.addr, frame[:2<<20])
-	awaitHeld(t, before, 2<<20)
-	waits := pour(t, s.addr, frame)
-	motantest.Await(t, "the other to wait", func() bool { return before.Waited.Load() == 1 })
+	begun, waits := holdAndWait(t, before, s.addr, frame[:2<<20], frame)
 	if err := s.HandOver(t.Context(), func(conn net.Conn, unread []byte) error {
 		next.Adopt(conn, unread)
 		return nil
@@ -171,10 +154,7 @@ func TestRoomAtAHandOverThatFails(t *testing.T) {
 	r := &motan.Room{Limit: 8 << 20}
 	s := serve(t, &motan.Server{Handler: echo, Room: r, FrameTimeout: time.Minute})
 	frame := sized("m", 3<<20)
-	begun := pour(t, s.addr, frame[:2<<20])
-	awaitHeld(t, r, 2<<20)
-	waits := pour(t, s.addr, frame)
-	motantest.Await(t, "the other to wait", func() bool { return r.Waited.Load() == 1 })
+	begun, waits := holdAndWait(t, r, s.addr, frame[:2<<20], frame)
 	if err := s.HandOver(t.Context(), func(net.Conn, []byte) error { return context.Canceled }); err == nil {
 		t.Error("got no error")
 	}
@@ -234,7 +214,7 @@ func TestRoomOfManySmallFrames(t *testing.T) {
 	flood := bytes.Repeat(sized("hold", 30<<10), each)
 	var clients []*motantest.Client
 	for range conns {
-		clients = append(clients, pour(t, s.addr, flood))
+		clients = append(clients, motantest.Pour(t, s.addr, flood))
 	}
 	motantest.Await(t, "some to wait", func() bool { return r.Waited.Load() > 0 })
 	motantest.Dial(t, s.addr).Call(motantest.Request("s", "free", nil))

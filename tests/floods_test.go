@@ -27,24 +27,6 @@ func holdsWithin(t *testing.T, d *daemon, most int64, attack func()) {
 	}
 }
 
-// throw writes data as far as motand takes it, on a goroutine that ends with the connection or with the test.
-func throw(t *testing.T, addr string, data []byte) {
-	t.Helper()
-	c := motantest.Dial(t, addr)
-	if err := c.Conn.(*net.TCPConn).SetWriteBuffer(64 << 10); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() { // ends when the connection is closed, below at the latest
-		_, _ = c.Conn.Write(data)
-		close(done)
-	}()
-	t.Cleanup(func() {
-		_ = c.Conn.Close()
-		<-done
-	})
-}
-
 // roomYAML is bothYAML with 32 MiB for what callers make motand hold.
 func roomYAML(t *testing.T, frameTimeout string) string {
 	t.Helper()
@@ -65,7 +47,7 @@ func TestFramesThatStop(t *testing.T) {
 				guarded(t, d, func() {
 					before := closed(d, port, "slow")
 					for range connections {
-						throw(t, d.addr(port), data)
+						motantest.Pour(t, d.addr(port), data)
 					}
 					await(t, "most of them to wait", func() bool {
 						return d.metric("motand_no_room_total", "listener", port, "outcome", "waited") >= connections/2
@@ -95,7 +77,7 @@ func TestAnswersThatNobodyReads(t *testing.T) {
 			holdsWithin(t, d, 256<<20, func() {
 				guarded(t, d, func() {
 					for range 20 {
-						throw(t, d.addr(port), bytes.Repeat(large, 20))
+						motantest.Pour(t, d.addr(port), bytes.Repeat(large, 20))
 					}
 					c := motantest.Dial(t, d.addr(port))
 					for range 30 {
@@ -127,7 +109,7 @@ func TestAnnouncedBodies(t *testing.T) {
 				guarded(t, d, func() {
 					before := closed(d, port, "slow")
 					for range connections {
-						throw(t, d.addr(port), data)
+						motantest.Pour(t, d.addr(port), data)
 					}
 					await(t, "the connections to be closed as slow", func() bool { return closed(d, port, "slow") == before+connections })
 				})

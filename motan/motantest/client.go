@@ -72,6 +72,28 @@ func Dial(t testing.TB, addr string) *Client {
 	return NewClient(t, conn)
 }
 
+// Pour connects to addr and writes data, as far as the server takes it, on a goroutine that ends with the connection or with the
+// test. The answers are for the caller to receive.
+func Pour(t testing.TB, addr string, data []byte) *Client {
+	t.Helper()
+	c := Dial(t, addr)
+	if tcp, ok := c.Conn.(*net.TCPConn); ok { // so that little of it lies in the socket
+		if err := tcp.SetWriteBuffer(64 << 10); err != nil {
+			t.Fatalf("motantest: %v", err)
+		}
+	}
+	done := make(chan struct{})
+	go func() { // ends when the connection is closed, below at the latest
+		defer close(done)
+		_, _ = c.Conn.Write(data)
+	}()
+	t.Cleanup(func() {
+		_ = c.Conn.Close()
+		<-done
+	})
+	return c
+}
+
 // NewClient makes conn, which it closes when the test ends, a client.
 func NewClient(t testing.TB, conn net.Conn) *Client {
 	t.Helper()

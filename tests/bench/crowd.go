@@ -91,7 +91,10 @@ func (s *subject) settle(ctx context.Context) error {
 		return err
 	}
 	before, err := proc.FS{}.CPU(ids...)
-	for end := time.Now().Add(settleTime); err == nil && time.Now().Before(end); {
+	if err != nil {
+		return err
+	}
+	for end := time.Now().Add(settleTime); time.Now().Before(end); {
 		if err := rest(ctx, time.Second); err != nil {
 			return err
 		}
@@ -104,7 +107,7 @@ func (s *subject) settle(ctx context.Context) error {
 		}
 		before = now
 	}
-	return err
+	return nil
 }
 
 // files is how many files there are.
